@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The real ports: Tor over its control port, and who listens on this machine.
+
+mod control_source;
+mod listening;
+mod managed_tor;
+mod tor;
+
+pub use control_source::{ControlSource, SYSTEM_CONTROL_SOCKETS};
+pub use listening::SocketTables;
+pub use managed_tor::{ManagedTor, ManagedTorSettings};
+pub use tor::ControlPort;

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The D-Bus face of the controller.
+//!
+//! [`api`] is the contract, for both ends; the rest serves it. Faces translate: text becomes a type here, a picture
+//! becomes dictionaries, and nothing is decided.
+
+pub mod api;
+mod listener;
+mod manager;
+mod signals;
+mod translate;
+
+pub use listener::{ListenError, Listener};

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The command line: a client of the D-Bus API. Data goes to standard output, talk to standard error.
+
+mod args;
+mod change;
+mod client;
+mod error;
+mod follow;
+mod output;
+mod publish;
+mod remove;
+mod show;
+mod talk;
+mod watch;
+
+use std::process::ExitCode;
+
+pub use args::{Arguments, Verb};
+
+use crate::cli::client::Session;
+use crate::cli::error::Failure;
+use crate::cli::output::Form;
+use crate::errors::usage;
+
+/// What `tails-server` does; ends with one of the exit codes that `--help` lists.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = match usage::parse::<Arguments>(args::hint) {
+        Ok(arguments) => arguments,
+        Err(told) => return told,
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(cause) => return Failure::System(cause).tell(),
+    };
+    match runtime.block_on(run(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(),
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let form = if arguments.json { Form::Json } else { Form::Yaml };
+    // What can be refused without the controller is refused without it.
+    let verb = arguments.verb.checked()?;
+    let session = Session::connect(arguments.bus).await?;
+    match verb {
+        Verb::Publish(request) => publish::publish(&session, request, form).await,
+        Verb::List => show::list(&session, form).await,
+        Verb::Status { name: None } => show::overview(&session, form).await,
+        Verb::Status { name: Some(name) } => show::status(&session, &name, form).await,
+        Verb::Info { name, details } => show::info(&session, &name, details, form).await,
+        Verb::Address { name } => show::address(&session, &name, form).await,
+        Verb::Enable { name, wait } => change::enable(&session, &name, wait, form).await,
+        Verb::Disable { name } => change::disable(&session, &name).await,
+        Verb::Remove { name, yes } => remove::remove(&session, &name, yes).await,
+        Verb::Watch => watch::watch(&session, form).await,
+    }
+}

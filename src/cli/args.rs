@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What can be said on the command line.
+
+use std::error::Error;
+use std::fs;
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use tails_server_state::{InvalidName, InvalidPortMap, PortMap, PortMapping, ServiceName, Target};
+
+use crate::bus::api::BusAddress;
+use crate::cli::error::Failure;
+
+const AFTER_HELP: &str = "\
+Examples:
+  tails-server publish 8080                        publish what listens on port 8080
+  tails-server publish 80:8080 --name web --wait   as port 80, and wait until it is published
+  tails-server publish 80:unix:/run/user/1000/pad.sock --persistent --autostart
+  tails-server address web                         the address, for scripts
+  tails-server status                              Tor and all services at a glance
+
+Exit codes:
+  0  done                              4  the controller does not answer
+  1  it did not work out               5  not published in the time given, or interrupted
+  2  the command makes no sense        6  not confirmed
+  3  there is no such service";
+
+/// Start onion services on this computer, reachable over Tor from anywhere
+#[derive(Debug, Parser)]
+#[command(name = "tails-server", version, after_help = AFTER_HELP, arg_required_else_help = true)]
+pub struct Arguments {
+    /// Where the controller listens: unix:PATH [default: bus in $XDG_RUNTIME_DIR/tails-server or /run/tails-server]
+    #[arg(long, global = true, value_name = "ADDRESS", env = "TAILS_SERVER_BUS")]
+    pub bus: Option<BusAddress>,
+
+    /// Print JSON instead of YAML, with the same keys
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Publish what listens on a port or a unix socket of this computer
+    #[command(after_help = PUBLISH_HELP)]
+    Publish(Publish),
+
+    /// List the services
+    #[command(after_help = LIST_HELP)]
+    List,
+
+    /// Show Tor and all services, or one service: installed, running, published
+    #[command(after_help = STATUS_HELP)]
+    Status {
+        /// The service
+        name: Option<ServiceName>,
+    },
+
+    /// Show all about a service, with its address
+    #[command(after_help = INFO_HELP)]
+    Info {
+        /// The service
+        name: ServiceName,
+        /// Show also how the publishing went
+        #[arg(long)]
+        details: bool,
+    },
+
+    /// Print the onion address of a service, and nothing else
+    #[command(after_help = ADDRESS_HELP)]
+    Address {
+        /// The service
+        name: ServiceName,
+    },
+
+    /// Enable a service: it is published, and again whenever Tor comes back
+    #[command(after_help = ENABLE_HELP)]
+    Enable {
+        /// The service
+        name: ServiceName,
+        /// Whether and how long to wait.
+        #[command(flatten)]
+        wait: Wait,
+    },
+
+    /// Disable a service: nobody can connect to it anew; its address and key are kept
+    #[command(after_help = DISABLE_HELP)]
+    Disable {
+        /// The service
+        name: ServiceName,
+    },
+
+    /// Remove a service: its address and key are gone for ever
+    #[command(after_help = REMOVE_HELP)]
+    Remove {
+        /// The service
+        name: ServiceName,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+
+    /// Print a line for each change, until interrupted
+    #[command(after_help = WATCH_HELP)]
+    Watch,
+}
+
+const PUBLISH_HELP: &str = "\
+Examples:
+  tails-server publish 8080                    port 8080, to what listens on 127.0.0.1:8080
+  tails-server publish 80:8080 443:8443        two ports of one service
+  tails-server publish 80:[::1]:8080           to a server that listens on IPv6 only
+  tails-server publish unix:/run/user/1000/pad.sock   port 80, to a unix socket";
+
+const LIST_HELP: &str = "\
+Examples:
+  tails-server list                      what there is
+  tails-server list --json | jq .[].name   the names, for scripts";
+
+const STATUS_HELP: &str = "\
+Examples:
+  tails-server status                    Tor and all services at a glance
+  tails-server status web                one service; `problem` and `hint` say what keeps it from being published";
+
+const INFO_HELP: &str = "\
+Examples:
+  tails-server info web                  ports, options and the address
+  tails-server info web --details        also how many uploads of its descriptors were confirmed";
+
+const ADDRESS_HELP: &str = "\
+Examples:
+  tails-server address web
+  curl --proxy socks5h://127.0.0.1:9050 \"http://$(tails-server address web)/\"";
+
+const ENABLE_HELP: &str = "\
+Examples:
+  tails-server enable web                remember that it is wanted
+  tails-server enable web --wait --timeout 120   and wait until it is published, two minutes at most";
+
+const DISABLE_HELP: &str = "\
+Examples:
+  tails-server disable web               nobody reaches it any more; `tails-server enable web` brings it back";
+
+const REMOVE_HELP: &str = "\
+Examples:
+  tails-server remove web                asks you to type the name
+  tails-server remove web --yes          for scripts";
+
+const WATCH_HELP: &str = "\
+Examples:
+  tails-server watch
+  tails-server watch --json              an object a line";
+
+/// A service to publish.
+#[derive(Debug, Args)]
+pub struct Publish {
+    /// What listens on this computer: a port, ADDRESS:PORT on loopback, or unix:PATH; VIRTUAL is the port that visitors
+    /// use [default: the same port, or 80 for a socket]
+    #[arg(required = true, value_name = "[VIRTUAL:]TARGET")]
+    pub ports: Vec<PortMapping>,
+
+    /// Name of the service [default: made from the target]
+    #[arg(long)]
+    pub name: Option<ServiceName>,
+
+    /// Keep address and key across reboots
+    #[arg(long)]
+    pub persistent: bool,
+
+    /// Publish again after every boot
+    #[arg(long)]
+    pub autostart: bool,
+
+    /// Whether and how long to wait.
+    #[command(flatten)]
+    pub wait: Wait,
+}
+
+/// Whether and how long to wait for a service to be published.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Wait {
+    /// Wait until the service is published
+    #[arg(long)]
+    pub wait: bool,
+
+    /// Wait no longer than this
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "wait")]
+    pub timeout: Option<Duration>,
+}
+
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    text.parse().map(Duration::from_secs).map_err(|_| "it is a number of seconds, such as 60")
+}
+
+/// What helps beside the reason why a value was refused.
+pub(super) fn hint(reason: &(dyn Error + 'static)) -> Option<&'static str> {
+    if reason.is::<InvalidName>() {
+        Some("Use small letters, digits and hyphens, and begin with a letter, such as my-web-2")
+    } else if reason.is::<InvalidPortMap>() {
+        Some("Write a port, ADDRESS:PORT of this computer or unix:PATH, such as 80:8080 or 80:127.0.0.1:8080")
+    } else {
+        None
+    }
+}
+
+impl Verb {
+    /// The verb, if it can make sense on this computer.
+    pub(super) fn checked(self) -> Result<Self, Failure> {
+        if let Self::Publish(publish) = &self {
+            if publish.autostart && !publish.persistent {
+                return Err(Failure::NothingToStart);
+            }
+            PortMap::try_from(publish.ports.clone())?;
+            for mapping in &publish.ports {
+                check_socket(&mapping.target)?;
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// A socket that is not there is more likely a typing error than a server to come.
+fn check_socket(target: &Target) -> Result<(), Failure> {
+    let Target::Unix(path) = target else { return Ok(()) };
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => Ok(()),
+        Ok(_) => Err(Failure::NotASocket(path.clone())),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Err(Failure::NoSocket(path.clone())),
+        // What only Tor may look into is Tor's to judge.
+        Err(_) => Ok(()),
+    }
+}

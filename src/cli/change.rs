@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `tails-server enable` and `disable`
+
+use std::time::Duration;
+
+use tails_server_state::ServiceName;
+
+use crate::cli::args::Wait;
+use crate::cli::client::Session;
+use crate::cli::error::Failure;
+use crate::cli::follow;
+use crate::cli::output::Form;
+use crate::cli::show;
+use crate::cli::talk::say;
+
+/// Tor answers within milliseconds; longer means that it hangs, and then it is better to say so.
+const WITHDRAW_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a person who withdraws a service has to know: Tor ends no connection that is there already.
+pub(super) const STAYING: &str =
+    "Nobody can connect anew. Visitors who are connected stay so until they or your server hang up.";
+
+pub(super) async fn enable(session: &Session, name: &ServiceName, wait: Wait, form: Form) -> Result<(), Failure> {
+    let changed = match session.manager.enable(name.as_str()).await {
+        Ok(changed) => changed,
+        Err(error) => return Err(session.failure(name, error).await),
+    };
+    if wait.wait {
+        follow::until_published(session, name, wait.timeout).await?;
+        return show::info(session, name, false, form).await;
+    }
+    say(&if changed {
+        format!("\"{name}\" is enabled; see how it is with `tails-server status {name}`.")
+    } else {
+        format!("\"{name}\" is enabled already.")
+    });
+    Ok(())
+}
+
+pub(super) async fn disable(session: &Session, name: &ServiceName) -> Result<(), Failure> {
+    if withdraw(session, name).await? {
+        say(&format!("\"{name}\" is withdrawn; its address is kept. To publish it again: tails-server enable {name}"));
+        say(STAYING);
+    } else {
+        say(&format!("\"{name}\" is disabled already."));
+    }
+    Ok(())
+}
+
+/// Disables a service and waits until nothing of it is up; whether the wish was new.
+pub(super) async fn withdraw(session: &Session, name: &ServiceName) -> Result<bool, Failure> {
+    let changed = match session.manager.disable(name.as_str()).await {
+        Ok(changed) => changed,
+        Err(error) => return Err(session.failure(name, error).await),
+    };
+    follow::until_withdrawn(session, name, WITHDRAW_PATIENCE).await?;
+    Ok(changed)
+}

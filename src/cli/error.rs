@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Why a command failed, in words for people, and with which exit code.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tails_server_state::{InvalidPortMap, ServiceName};
+
+use crate::bus::api::{ApiError, BusAddress};
+use crate::cli::client::ANSWER_PATIENCE;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error("--autostart needs --persistent: without it nothing is left to publish after a reboot")]
+    NothingToStart,
+    #[error("the ports are wrong")]
+    Ports(#[from] InvalidPortMap),
+    #[error("there is no socket {}", .0.display())]
+    NoSocket(PathBuf),
+    #[error("{} is not a socket", .0.display())]
+    NotASocket(PathBuf),
+    #[error("this program does not speak over the {0} bus")]
+    MessageBus(BusAddress),
+    #[error("the controller does not run: nothing answers on {}", .0.display())]
+    NotRunning(PathBuf),
+    #[error("the controller does not let you in")]
+    NotAllowed(#[source] io::Error),
+    #[error("the controller does not answer as it should")]
+    Bus(#[source] zbus::Error),
+    #[error("the controller ended")]
+    ControllerEnded,
+    #[error("the controller does not answer within {} seconds", .0.as_secs())]
+    NoAnswer(Duration),
+    #[error("service \"{name}\" does not exist")]
+    Unknown { name: ServiceName, similar: Option<String> },
+    #[error("{message}")]
+    Refused { message: String, hint: Option<String>, input: bool },
+    #[error("service \"{name}\" has failed: {problem}")]
+    ServiceFailed { name: ServiceName, problem: String, hint: Option<String> },
+    #[error("service \"{0}\" was removed meanwhile")]
+    RemovedMeanwhile(ServiceName),
+    #[error("service \"{name}\" is not published yet: {state}")]
+    NotYet { name: ServiceName, state: String },
+    #[error("nothing was removed: there is no terminal to ask on")]
+    CannotAsk,
+    #[error("nothing was removed")]
+    NotConfirmed,
+    #[error("cannot print the result")]
+    Print(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the operating system does not let the program run")]
+    System(#[source] io::Error),
+}
+
+impl Failure {
+    /// Tells standard error, and gives the exit code.
+    pub(super) fn tell(self) -> ExitCode {
+        // Who closed the pipe has read enough.
+        if let Self::Print(cause) = &self
+            && cause.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+        {
+            return ExitCode::SUCCESS;
+        }
+        crate::errors::report(&self, self.hint().as_deref());
+        ExitCode::from(self.code())
+    }
+
+    const fn code(&self) -> u8 {
+        match self {
+            Self::NothingToStart | Self::Ports(_) | Self::NoSocket(_) | Self::NotASocket(_) | Self::MessageBus(_) => 2,
+            Self::Refused { input: true, .. } => 2,
+            Self::Unknown { .. } => 3,
+            Self::NotRunning(_) | Self::NotAllowed(_) | Self::ControllerEnded | Self::NoAnswer(_) | Self::Bus(_) => 4,
+            Self::NotYet { .. } => 5,
+            Self::CannotAsk | Self::NotConfirmed => 6,
+            Self::Refused { input: false, .. }
+            | Self::ServiceFailed { .. }
+            | Self::RemovedMeanwhile(_)
+            | Self::Print(_)
+            | Self::System(_) => 1,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NothingToStart => Some("Add --persistent, or leave out --autostart".into()),
+            Self::Ports(_) => Some("Write [VIRTUAL:]TARGET, such as 80:8080; see `tails-server publish --help`".into()),
+            Self::NoSocket(_) => Some("Start the server that makes it, then publish it".into()),
+            Self::NotASocket(_) => Some("Give the path of a unix socket that a server listens on".into()),
+            Self::MessageBus(_) => Some("Give it the controller's socket: --bus unix:PATH".into()),
+            Self::NotRunning(_) => {
+                Some("Start it with `tails-serverd --user`, or say where it listens with --bus unix:PATH".into())
+            }
+            Self::NotAllowed(_) => Some("Run this as the user that the controller runs as".into()),
+            Self::ControllerEnded => Some("What it answered is remembered; start it again to go on".into()),
+            Self::NoAnswer(_) => Some(
+                "It may be stopped, or wait for a disk. What was asked may still be done; see `tails-server list`"
+                    .into(),
+            ),
+            Self::Unknown { similar: Some(similar), .. } => {
+                Some(format!("Did you mean \"{similar}\"? See `tails-server list`"))
+            }
+            Self::Unknown { similar: None, .. } => Some("See `tails-server list`".into()),
+            Self::Refused { hint, .. } | Self::ServiceFailed { hint, .. } => hint.clone(),
+            Self::NotYet { name, .. } => {
+                Some(format!("It stays enabled and is published once it can be; see `tails-server status {name}`"))
+            }
+            Self::CannotAsk => Some("To remove it without being asked, add --yes".into()),
+            Self::RemovedMeanwhile(_) | Self::Bus(_) | Self::NotConfirmed | Self::Print(_) | Self::System(_) => None,
+        }
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        let (text, input) = match error {
+            ApiError::Bus(zbus::Error::InputOutput(cause)) if cause.kind() == io::ErrorKind::TimedOut => {
+                return Self::NoAnswer(ANSWER_PATIENCE);
+            }
+            ApiError::Bus(zbus::Error::InputOutput(_)) => return Self::ControllerEnded,
+            ApiError::Bus(cause) => return Self::Bus(cause),
+            ApiError::Invalid(text) | ApiError::Exists(text) => (text, true),
+            ApiError::UnknownService(text) | ApiError::Store(text) | ApiError::Failed(text) => (text, false),
+        };
+        let (message, hint) = match text.split_once('\n') {
+            Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
+            None => (text, None),
+        };
+        Self::Refused { message, hint, input }
+    }
+}
+
+impl From<zbus::Error> for Failure {
+    fn from(cause: zbus::Error) -> Self {
+        ApiError::from(cause).into()
+    }
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Following a service until it is where it should be.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tails_server_state::ServiceName;
+
+use crate::bus::api::{ServiceChangedStream, ServiceProperties, ServiceRemovedStream, TorChangedStream, TorProperties};
+use crate::cli::client::Session;
+use crate::cli::error::Failure;
+use crate::cli::talk::{Progress, say};
+
+/// Waits until the service is published, showing where it is; gives up after `patience`, or on Ctrl-C.
+pub(super) async fn until_published(
+    session: &Session,
+    name: &ServiceName,
+    patience: Option<Duration>,
+) -> Result<ServiceProperties, Failure> {
+    let mut follower = Follower::subscribe(session).await?;
+    // One look in any case: without it nobody could say what is missing.
+    let first = look(session, name).await?;
+    let mut last = whereabouts(&first.0, &first.1);
+    let waiting = follower.wait(name, first, &mut last, |service| service.state == "published");
+    let gave_up = tokio::select! {
+        ended = waiting => return ended,
+        () = pause(patience) => "the time is up",
+        _ = tokio::signal::ctrl_c() => "interrupted",
+    };
+    say(&format!("Stopped waiting: {gave_up}."));
+    Err(Failure::NotYet { name: name.clone(), state: last })
+}
+
+/// Waits until nothing of the service is up.
+pub(super) async fn until_withdrawn(session: &Session, name: &ServiceName, patience: Duration) -> Result<(), Failure> {
+    let mut follower = Follower::subscribe(session).await?;
+    let mut last = String::new();
+    let waiting = async {
+        let first = look(session, name).await?;
+        follower.wait(name, first, &mut last, |service| service.state == "disabled").await
+    };
+    match tokio::time::timeout(patience, waiting).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(failure)) => Err(failure),
+        Err(_) => {
+            let message = format!("service \"{name}\" is not withdrawn yet");
+            let hint = Some(format!("It is withdrawn as soon as Tor answers; see `tails-server status {name}`"));
+            Err(Failure::Refused { message, hint, input: false })
+        }
+    }
+}
+
+/// All changes from the moment it was made. A look that follows it misses nothing, whenever the command was given.
+///
+/// Whoever has one takes its changes before asking for anything else: they come by the same way as the answers.
+struct Follower {
+    services: ServiceChangedStream,
+    removals: ServiceRemovedStream,
+    tor: TorChangedStream,
+}
+
+impl Follower {
+    async fn subscribe(session: &Session) -> Result<Self, Failure> {
+        Ok(Self {
+            services: session.manager.receive_service_changed().await?,
+            removals: session.manager.receive_service_removed().await?,
+            tor: session.manager.receive_tor_changed().await?,
+        })
+    }
+
+    async fn wait(
+        &mut self,
+        name: &ServiceName,
+        (mut service, mut tor): (ServiceProperties, TorProperties),
+        last: &mut String,
+        is_there: impl Fn(&ServiceProperties) -> bool,
+    ) -> Result<ServiceProperties, Failure> {
+        let mut progress = Progress::begin();
+        loop {
+            if is_there(&service) {
+                return Ok(service);
+            }
+            if service.state == "failed" {
+                let problem = service.problem.unwrap_or_default();
+                return Err(Failure::ServiceFailed { name: name.clone(), problem, hint: service.hint });
+            }
+            *last = whereabouts(&service, &tor);
+            progress.show(format!("{name}: {last}"));
+            tokio::select! {
+                Some(changed) = self.services.next() => {
+                    let changed = changed.args()?;
+                    if changed.name == name.as_str() {
+                        service = changed.properties.clone();
+                    }
+                }
+                Some(removed) = self.removals.next() => {
+                    if removed.args()?.name == name.as_str() {
+                        return Err(Failure::RemovedMeanwhile(name.clone()));
+                    }
+                }
+                Some(changed) = self.tor.next() => tor = changed.args()?.properties.clone(),
+                else => return Err(Failure::ControllerEnded),
+            }
+        }
+    }
+}
+
+/// The service and Tor as they are now.
+async fn look(session: &Session, name: &ServiceName) -> Result<(ServiceProperties, TorProperties), Failure> {
+    let (tor, _, mut services) = session.manager.overview().await?;
+    match services.remove(name.as_str()) {
+        Some(service) => Ok((service, tor)),
+        None => Err(session.unknown(name).await),
+    }
+}
+
+/// Where a service is on its way, in words for people.
+fn whereabouts(service: &ServiceProperties, tor: &TorProperties) -> String {
+    match (service.state.as_str(), &service.problem) {
+        ("waiting-for-tor", None) => format!("waiting for Tor, {} % ({})", tor.bootstrap, tor.summary),
+        ("publishing", None) => {
+            format!("publishing, {} of {} uploads confirmed", service.uploads_confirmed, service.uploads_attempted)
+        }
+        (state, None) => state.to_owned(),
+        (state, Some(problem)) => format!("{state}, {problem}"),
+    }
+}
+
+async fn pause(patience: Option<Duration>) {
+    match patience {
+        Some(patience) => tokio::time::sleep(patience).await,
+        None => std::future::pending().await,
+    }
+}

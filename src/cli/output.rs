@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Standard output: the same keys as YAML and as JSON.
+
+use std::collections::HashMap;
+use std::io::Write;
+
+use serde::Serialize;
+use tails_server_state::Target;
+
+use crate::bus::api::{ServiceProperties, StoreProblem, TorProperties};
+use crate::cli::error::Failure;
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Yaml,
+    Json,
+}
+
+/// Writes a result to standard output.
+pub(super) fn print(value: &impl Serialize, form: Form) -> Result<(), Failure> {
+    let text = match form {
+        Form::Yaml => serde_saphyr::to_string(value).map_err(|cause| Failure::Print(cause.into()))?,
+        Form::Json => serde_json::to_string_pretty(value).map_err(|cause| Failure::Print(cause.into()))?,
+    };
+    print_line(text.trim_end())
+}
+
+/// Writes one line, or text that is complete but for its last line feed, to standard output.
+pub(super) fn print_line(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let written = writeln!(out, "{text}").and_then(|()| out.flush());
+    written.map_err(|cause| Failure::Print(cause.into()))
+}
+
+/// A service in a list.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Row {
+    name: String,
+    state: String,
+    ports: Vec<String>,
+    persistence: bool,
+    autostart: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+/// The rows of all services, by name.
+pub(super) fn rows(services: HashMap<String, ServiceProperties>) -> Vec<Row> {
+    let mut rows: Vec<Row> = services
+        .into_iter()
+        .map(|(name, service)| Row {
+            name,
+            state: service.state,
+            ports: service.ports.iter().map(|(port, target)| format!("{port}:{target}")).collect(),
+            persistence: service.persistence,
+            autostart: service.autostart,
+            problem: service.problem,
+            hint: service.hint,
+        })
+        .collect();
+    rows.sort_by(|one, two| one.name.cmp(&two.name));
+    rows
+}
+
+/// Tor, what is wrong with the store, and all services.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct OverviewView {
+    tor: TorView,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    store_problems: Vec<StoreProblemView>,
+    services: Vec<Row>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct TorView {
+    online: bool,
+    connected: bool,
+    version: Option<String>,
+    bootstrap: u8,
+    summary: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct StoreProblemView {
+    problem: String,
+    hint: Option<String>,
+}
+
+impl OverviewView {
+    pub(super) fn new(
+        tor: TorProperties,
+        store: Vec<StoreProblem>,
+        services: HashMap<String, ServiceProperties>,
+    ) -> Self {
+        Self {
+            tor: TorView {
+                online: tor.online,
+                connected: tor.connected,
+                version: tor.version,
+                bootstrap: tor.bootstrap,
+                summary: tor.summary,
+                problem: tor.problem,
+                hint: tor.hint,
+            },
+            store_problems: store
+                .into_iter()
+                .map(|StoreProblem { problem, hint }| StoreProblemView { problem, hint })
+                .collect(),
+            services: rows(services),
+        }
+    }
+}
+
+/// How one service is.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct StatusView {
+    name: String,
+    state: String,
+    installed: bool,
+    running: bool,
+    published: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+impl StatusView {
+    pub(super) fn new(name: &str, service: &ServiceProperties) -> Self {
+        Self {
+            name: name.to_owned(),
+            state: service.state.clone(),
+            // A port that is published as it is has no packages to install.
+            installed: true,
+            running: service.running,
+            published: service.state == "published",
+            problem: service.problem.clone(),
+            hint: service.hint.clone(),
+        }
+    }
+}
+
+/// All about one service.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct InfoView {
+    name: String,
+    description: String,
+    state: String,
+    installed: bool,
+    running: bool,
+    published: bool,
+    address: String,
+    local_port: Option<u16>,
+    remote_port: Option<u16>,
+    ports: Vec<PortView>,
+    persistent_paths: Vec<String>,
+    options: OptionsView,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<DetailsView>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct PortView {
+    virtual_port: u16,
+    target: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct OptionsView {
+    virtual_port: Option<u16>,
+    persistence: bool,
+    autostart: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct DetailsView {
+    enabled: bool,
+    uploads_confirmed: u32,
+    uploads_attempted: u32,
+    problem: Option<String>,
+    hint: Option<String>,
+}
+
+impl InfoView {
+    pub(super) fn new(name: &str, address: String, service: &ServiceProperties, details: bool) -> Self {
+        let first = service.ports.first();
+        let remote_port = first.map(|(port, _)| *port);
+        Self {
+            name: name.to_owned(),
+            description: describe(service),
+            state: service.state.clone(),
+            installed: true,
+            running: service.running,
+            published: service.state == "published",
+            address,
+            local_port: first.and_then(|(_, target)| target.parse().ok()).and_then(|target| match target {
+                Target::Tcp(address) => Some(address.port()),
+                Target::Unix(_) => None,
+            }),
+            remote_port,
+            ports: service
+                .ports
+                .iter()
+                .map(|(port, target)| PortView { virtual_port: *port, target: target.clone() })
+                .collect(),
+            persistent_paths: Vec::new(),
+            options: OptionsView {
+                virtual_port: remote_port,
+                persistence: service.persistence,
+                autostart: service.autostart,
+            },
+            details: details.then(|| DetailsView {
+                enabled: service.enabled,
+                uploads_confirmed: service.uploads_confirmed,
+                uploads_attempted: service.uploads_attempted,
+                problem: service.problem.clone(),
+                hint: service.hint.clone(),
+            }),
+        }
+    }
+}
+
+fn describe(service: &ServiceProperties) -> String {
+    let targets: Vec<&str> = service.ports.iter().map(|(_, target)| target.as_str()).collect();
+    format!("What listens on {} of this computer", targets.join(", "))
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `tails-server publish`
+
+use tails_server_state::ServiceName;
+
+use crate::bus::api::PublishOptions;
+use crate::cli::args::Publish;
+use crate::cli::client::Session;
+use crate::cli::error::Failure;
+use crate::cli::follow;
+use crate::cli::output::Form;
+use crate::cli::show;
+use crate::cli::talk::say;
+
+pub(super) async fn publish(session: &Session, request: Publish, form: Form) -> Result<(), Failure> {
+    let Publish { ports, name, persistent, autostart, wait } = request;
+    let targets: Vec<(u16, String)> =
+        ports.iter().map(|mapping| (mapping.virtual_port.number(), mapping.target.to_string())).collect();
+    let targets: Vec<(u16, &str)> = targets.iter().map(|(port, target)| (*port, target.as_str())).collect();
+    let options =
+        PublishOptions { name: name.map(String::from), persistence: Some(persistent), autostart: Some(autostart) };
+    let name = session.manager.publish(&targets, options).await?;
+    let name: ServiceName = name.parse().map_err(|_| Failure::ControllerEnded)?;
+    let waited = if wait.wait { follow::until_published(session, &name, wait.timeout).await.map(drop) } else { Ok(()) };
+    // It is remembered whatever became of the waiting.
+    show::info(session, &name, false, form).await?;
+    explain(&name, persistent, autostart, wait.wait && waited.is_ok());
+    waited
+}
+
+/// What a person wants to know next: where it stands, how to undo it, and what a reboot does to it.
+fn explain(name: &ServiceName, persistent: bool, autostart: bool, waited: bool) {
+    if !waited {
+        say(&format!("\"{name}\" is published as soon as Tor and its server are ready; see it with"));
+        say(&format!("    tails-server status {name}"));
+    }
+    say(match (persistent, autostart) {
+        (false, _) => "It survives restarts of Tor, and is forgotten, address and all, when this computer shuts down.",
+        (true, false) => "Its address survives a reboot; publish it again then with `tails-server enable`.",
+        (true, true) => "It is published again, at the same address, after every boot.",
+    });
+    say(&format!("To withdraw it: tails-server disable {name}"));
+    say(&format!("To forget it:   tails-server remove {name}"));
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `tails-server watch`
+
+use std::pin::pin;
+
+use futures_util::StreamExt;
+use serde::Serialize;
+
+use crate::bus::api::{ServiceProperties, TorProperties};
+use crate::cli::client::Session;
+use crate::cli::error::Failure;
+use crate::cli::output::{Form, print_line};
+
+/// One line of `watch --json`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "change")]
+enum Change<'a> {
+    #[serde(rename_all = "kebab-case")]
+    Service {
+        name: &'a str,
+        state: &'a str,
+        running: bool,
+        published: bool,
+        uploads_confirmed: u32,
+        uploads_attempted: u32,
+        problem: Option<&'a str>,
+    },
+    Removed {
+        name: &'a str,
+    },
+    #[serde(rename_all = "kebab-case")]
+    Tor {
+        online: bool,
+        connected: bool,
+        bootstrap: u8,
+        summary: &'a str,
+        problem: Option<&'a str>,
+    },
+}
+
+pub(super) async fn watch(session: &Session, form: Form) -> Result<(), Failure> {
+    let mut services = session.manager.receive_service_changed().await?;
+    let mut removals = session.manager.receive_service_removed().await?;
+    let mut tor = session.manager.receive_tor_changed().await?;
+    let mut interrupted = pin!(tokio::signal::ctrl_c());
+    loop {
+        tokio::select! {
+            changed = services.next() => {
+                let changed = changed.ok_or(Failure::ControllerEnded)?;
+                let changed = changed.args()?;
+                line(&service(&changed.name, &changed.properties), form)?;
+            }
+            removed = removals.next() => {
+                let removed = removed.ok_or(Failure::ControllerEnded)?;
+                line(&Change::Removed { name: &removed.args()?.name }, form)?;
+            }
+            changed = tor.next() => {
+                let changed = changed.ok_or(Failure::ControllerEnded)?;
+                line(&tor_change(&changed.args()?.properties), form)?;
+            }
+            _ = &mut interrupted => return Ok(()),
+        }
+    }
+}
+
+fn service<'a>(name: &'a str, properties: &'a ServiceProperties) -> Change<'a> {
+    Change::Service {
+        name,
+        state: &properties.state,
+        running: properties.running,
+        published: properties.state == "published",
+        uploads_confirmed: properties.uploads_confirmed,
+        uploads_attempted: properties.uploads_attempted,
+        problem: properties.problem.as_deref(),
+    }
+}
+
+fn tor_change(properties: &TorProperties) -> Change<'_> {
+    Change::Tor {
+        online: properties.online,
+        connected: properties.connected,
+        bootstrap: properties.bootstrap,
+        summary: &properties.summary,
+        problem: properties.problem.as_deref(),
+    }
+}
+
+fn line(change: &Change<'_>, form: Form) -> Result<(), Failure> {
+    let text = match form {
+        Form::Json => serde_json::to_string(change).map_err(|cause| Failure::Print(cause.into()))?,
+        Form::Yaml => in_words(change),
+    };
+    print_line(&text)
+}
+
+fn in_words(change: &Change<'_>) -> String {
+    let with = |text: String, problem: Option<&str>| match problem {
+        Some(problem) => format!("{text} ({problem})"),
+        None => text,
+    };
+    match change {
+        Change::Service { name, state, uploads_confirmed, uploads_attempted, problem, .. } => {
+            with(format!("{name} {state} {uploads_confirmed}/{uploads_attempted}"), *problem)
+        }
+        Change::Removed { name } => format!("{name} removed"),
+        Change::Tor { online, connected, bootstrap, problem, .. } => {
+            let word = match (connected, online) {
+                (false, _) => "not connected",
+                (true, false) => "not online",
+                (true, true) => "online",
+            };
+            with(format!("Tor {word} {bootstrap} %"), *problem)
+        }
+    }
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The heart: wishes and facts in, steps and status out.
+//!
+//! The loop ([`Reactor`]) knows what is wished ([`Desired`]) and what is so ([`Observed`]). The pure function [`plan()`]
+//! names the next steps, the pure function [`status()`] names what people see. Boot, a restart of Tor, recovery after a
+//! crash and "enable" are one code path: a fact or a wish changed, so plan again.
+
+mod backoff;
+mod desired;
+mod error;
+mod handle;
+mod observed;
+mod plan;
+mod ports;
+mod publication;
+mod reactor;
+mod remember;
+mod retries;
+mod status;
+
+pub use backoff::Backoff;
+pub use desired::Desired;
+pub use error::{RequestError, RequestErrorKind};
+pub use handle::{Controller, PublishRequest};
+pub use observed::{Bootstrap, Connection, Generation, Observed, OnionFacts, TorFacts};
+pub use plan::{Step, plan};
+pub use ports::{
+    AddOnionError, Fact, HsDir, Listeners, Listening, NewOnion, RemoveOnionError, Tor, TorFact, TorProblem,
+};
+pub use publication::Publication;
+pub use reactor::{Reactor, Stop};
+pub use status::{Outlook, Problem, ServiceStatus, Snapshot, State, TorStatus, status};

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The loop: takes facts and requests in, plans, starts steps, shows the picture.
+
+mod steps;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tails_server_state::{Persistence, Store, StoredService, Target, Wish};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use crate::controller::desired::Desired;
+use crate::controller::error::RequestError;
+use crate::controller::handle::{Controller, Done, Request};
+use crate::controller::observed::Observed;
+use crate::controller::plan::plan;
+use crate::controller::ports::{Fact, Listening, Tor};
+use crate::controller::reactor::steps::StepEnd;
+use crate::controller::remember::remember;
+use crate::controller::retries::Retries;
+use crate::controller::status::{Outlook, Problem, Snapshot, status};
+use crate::errors::with_causes;
+
+/// Requests that may wait for their turn; a face that asks faster waits itself.
+const REQUESTS_WAITING: usize = 64;
+/// Facts taken in before planning again. A burst of uploads of a hundred services is a few thousand facts.
+const FACTS_AT_ONCE: usize = 1024;
+/// Withdrawing at the end: systemd allows 5 s in Tails, and closing the connection withdraws everything anyway.
+const WITHDRAW_PATIENCE: Duration = Duration::from_secs(1);
+/// Finishing the last request at the end: a disk that hangs must not keep anything published.
+const REMEMBER_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The loop. [`Reactor::run`] ends when its [`Stop`] is used or dropped.
+#[derive(Debug)]
+pub struct Reactor<T, L> {
+    store: Arc<Store>,
+    tor: Arc<T>,
+    listening: L,
+    facts: mpsc::Receiver<Fact>,
+    requests: mpsc::Receiver<Request>,
+    stop: oneshot::Receiver<()>,
+    pictures: watch::Sender<Arc<Snapshot>>,
+    desired: Desired,
+    observed: Observed,
+    watched: BTreeSet<Target>,
+    steps: JoinSet<StepEnd>,
+    remembering: JoinSet<Remembered>,
+    retries: Retries,
+    store_problems: Vec<Problem>,
+}
+
+/// Ends the loop: services are withdrawn, then [`Reactor::run`] returns.
+#[derive(Debug)]
+pub struct Stop(oneshot::Sender<()>);
+
+impl Stop {
+    /// Ends the loop.
+    pub fn stop(self) {
+        // A loop that has ended already needs no stopping.
+        let _ = self.0.send(());
+    }
+}
+
+/// A request that was carried out: the answer, and all wishes as they are now.
+struct Remembered {
+    result: Result<Done, RequestError>,
+    services: Vec<StoredService>,
+    store_problems: Vec<Problem>,
+    reply: oneshot::Sender<Result<Done, RequestError>>,
+}
+
+impl<T: Tor, L: Listening> Reactor<T, L> {
+    /// A loop over this store and these ports, the handle to ask it and the means to end it.
+    pub fn new(store: Arc<Store>, tor: T, listening: L, facts: mpsc::Receiver<Fact>) -> (Self, Controller, Stop) {
+        let desired: Desired = store.services().into_iter().collect();
+        let observed = Observed::default();
+        let store_problems = store_problems(&store);
+        let (pictures, seen) = watch::channel(Arc::new(status(&desired, &observed, &store_problems)));
+        let (ask, requests) = mpsc::channel(REQUESTS_WAITING);
+        let (end, stop) = oneshot::channel();
+        let reactor = Self {
+            store,
+            tor: Arc::new(tor),
+            listening,
+            facts,
+            requests,
+            stop,
+            pictures,
+            desired,
+            observed,
+            watched: BTreeSet::new(),
+            steps: JoinSet::new(),
+            remembering: JoinSet::new(),
+            retries: Retries::default(),
+            store_problems,
+        };
+        (reactor, Controller::new(ask, seen), Stop(end))
+    }
+
+    /// Runs until stopped, then withdraws what is published. It ends unasked, too, when a task of its own died: then
+    /// nothing is known any more of what that task did, and the end of the control connection closes it.
+    pub async fn run(mut self) {
+        let mut facts = Vec::with_capacity(FACTS_AT_ONCE);
+        let mut going = true;
+        while going {
+            self.advance();
+            let retry = self.retries.next_due();
+            going = tokio::select! {
+                // Facts before the ends of steps: they were there before. They can not starve the rest as long as their
+                // source runs on the same thread.
+                biased;
+                _ = &mut self.stop => false,
+                count = self.facts.recv_many(&mut facts, FACTS_AT_ONCE) => self.observe(count, &mut facts),
+                Some(end) = self.steps.join_next() => self.steps_ended(end),
+                Some(remembered) = self.remembering.join_next() => self.remembered(remembered),
+                Some(request) = self.requests.recv(), if self.remembering.is_empty() => self.start_remembering(request),
+                () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => self.release_held(),
+            };
+        }
+        self.withdraw().await;
+    }
+
+    fn observe(&mut self, count: usize, facts: &mut Vec<Fact>) -> bool {
+        if count == 0 {
+            error!("bug: the source of facts ended");
+            return false;
+        }
+        let before = self.observed.tor.generation;
+        facts.drain(..).for_each(|fact| self.observed.fold(fact));
+        if self.observed.tor.generation != before {
+            self.retries.clear();
+        }
+        true
+    }
+
+    /// Compares wishes with facts, starts what is to be done and shows the picture.
+    fn advance(&mut self) {
+        let targets = self.wanted_targets();
+        if targets != self.watched {
+            self.listening.watch(targets.clone());
+            self.watched = targets;
+        }
+        self.start(plan(&self.desired, &self.observed));
+        let picture = status(&self.desired, &self.observed, &self.store_problems);
+        self.pictures.send_if_modified(|shown| {
+            let changed = **shown != picture;
+            if changed {
+                log_changes(shown, &picture);
+                *shown = Arc::new(picture);
+            }
+            changed
+        });
+    }
+
+    /// The targets of the services that are wanted.
+    fn wanted_targets(&self) -> BTreeSet<Target> {
+        self.desired
+            .services()
+            .filter(|(_, service)| service.wish == Wish::Enabled)
+            .flat_map(|(_, service)| service.record.ports())
+            .map(|mapping| mapping.target.clone())
+            .collect()
+    }
+
+    fn start_remembering(&mut self, request: Request) -> bool {
+        let store = Arc::clone(&self.store);
+        self.remembering.spawn_blocking(move || {
+            let result = remember(&store, request.action);
+            let (services, store_problems) = (store.services(), store_problems(&store));
+            Remembered { result, services, store_problems, reply: request.reply }
+        });
+        true
+    }
+
+    fn remembered(&mut self, remembered: Result<Remembered, JoinError>) -> bool {
+        let Remembered { result, services, store_problems, reply } = match remembered {
+            Ok(remembered) => remembered,
+            Err(cause) => {
+                error!(%cause, "bug: a request died");
+                return false;
+            }
+        };
+        self.desired = services.into_iter().collect();
+        self.store_problems = store_problems;
+        if let Ok((name, _)) = &result
+            && let Some(service) = self.desired.service(name)
+        {
+            // A person asked: whatever failed before is worth another try at once.
+            self.observed.held.remove(&service.address);
+            self.retries.forget(&service.address);
+        }
+        self.advance();
+        // Who asked may have gone; the wish holds all the same.
+        let _ = reply.send(result);
+        true
+    }
+
+    /// Removes everything from Tor, then finishes remembering. Requests that come now are dropped with the loop.
+    async fn withdraw(mut self) {
+        let generation = self.observed.tor.generation;
+        let mut removals = JoinSet::new();
+        for address in self.observed.onions.keys().copied() {
+            let tor = Arc::clone(&self.tor);
+            removals.spawn(async move { tor.remove_onion(generation, address).await });
+        }
+        let count = removals.len();
+        let all_removed = async {
+            let mut all = true;
+            while let Some(end) = removals.join_next().await {
+                all &= matches!(end, Ok(Ok(())));
+            }
+            all
+        };
+        match tokio::time::timeout(WITHDRAW_PATIENCE, all_removed).await {
+            Ok(true) => info!(count, "services withdrawn"),
+            Ok(false) | Err(_) => info!(count, "services withdrawn by closing the control connection"),
+        }
+        let last_answer = async {
+            while let Some(Ok(Remembered { result, reply, .. })) = self.remembering.join_next().await {
+                let _ = reply.send(result);
+            }
+        };
+        if tokio::time::timeout(REMEMBER_PATIENCE, last_answer).await.is_err() {
+            warn!("the disk does not answer; the last request has no answer");
+        }
+    }
+}
+
+fn store_problems(store: &Store) -> Vec<Problem> {
+    let places = [Persistence::Kept, Persistence::Amnesic];
+    let problems = places.into_iter().filter_map(|place| store.problem(place)).map(|cause| Problem {
+        message: with_causes(&*cause),
+        hint: Some(cause.hint()),
+        outlook: Outlook::Lasting,
+    });
+    let recoveries = places.into_iter().filter_map(|place| store.recovery(place)).map(|recovery| Problem {
+        message: recovery.to_string(),
+        hint: Some(recovery.hint()),
+        outlook: Outlook::Lasting,
+    });
+    problems.chain(recoveries).collect()
+}
+
+/// Logs what a person reading the journal wants to know: which service is in which state now.
+fn log_changes(before: &Snapshot, after: &Snapshot) {
+    if before.tor.connected != after.tor.connected || before.tor.online != after.tor.online {
+        info!(connected = after.tor.connected, online = after.tor.online, "Tor changed");
+    }
+    for (name, service) in &after.services {
+        if before.services.get(name).map(|service| service.state) != Some(service.state) {
+            info!(service = %name, state = %service.state, "state changed");
+        }
+    }
+    for name in before.services.keys().filter(|name| !after.services.contains_key(*name)) {
+        info!(service = %name, "service removed");
+    }
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#![doc = include_str!("README.md")]
+
+pub mod torctl;
+
+pub mod controller;
+
+pub mod adapters;
+pub mod bus;
+pub mod sim;
+
+pub mod cli;
+pub mod daemon;
+mod errors;

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What goes wrong, when told to.
+
+use std::collections::VecDeque;
+
+use crate::controller::{AddOnionError, RemoveOnionError};
+
+/// Errors that the simulated Tor answers with, each once and in order, before it behaves again.
+#[derive(Debug, Default)]
+pub struct Faults {
+    /// Answers to the next requests to add a service.
+    pub add: VecDeque<AddOnionError>,
+    /// Answers to the next requests to remove a service.
+    pub remove: VecDeque<RemoveOnionError>,
+    /// Whether uploads of descriptors are never confirmed.
+    pub uploads_hang: bool,
+}

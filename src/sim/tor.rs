@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The simulated Tor.
+
+use std::time::Duration;
+
+use tails_server_state::OnionAddress;
+
+use crate::controller::{AddOnionError, Generation, HsDir, NewOnion, RemoveOnionError, Tor, TorFact};
+use crate::sim::machine::Machine;
+
+/// A real Tor begins its uploads one second after the introduction circuits are built.
+const BEFORE_UPLOADS: Duration = Duration::from_secs(1);
+/// A real upload takes 0.1 to 0.3 seconds.
+const UPLOAD: Duration = Duration::from_millis(200);
+/// HSDirs per service; a large network has eight for each of two descriptors.
+const HSDIRS: usize = 4;
+
+/// The simulated Tor, as the loop's port.
+#[derive(Debug)]
+pub struct SimulatedTor(pub(super) Machine);
+
+impl Tor for SimulatedTor {
+    async fn add_onion(&self, generation: Generation, onion: NewOnion) -> Result<(), AddOnionError> {
+        let request = {
+            let mut inner = self.0.lock();
+            inner.requests += 1;
+            if let Some(fault) = inner.faults.add.pop_front() {
+                return Err(fault);
+            }
+            if !inner.connected || inner.generation != generation {
+                return Err(AddOnionError::ConnectionLost);
+            }
+            if inner.onions.contains_key(&onion.address) {
+                return Err(AddOnionError::Collision);
+            }
+            let request = inner.requests;
+            inner.onions.insert(onion.address, request);
+            request
+        };
+        self.0.tell(TorFact::OnionAdded(onion.address)).await;
+        tokio::spawn(upload(self.0.clone(), onion.address, request));
+        Ok(())
+    }
+
+    fn disconnect(&self, generation: Generation) {
+        let machine = self.0.clone();
+        if machine.lock().generation == generation {
+            tokio::spawn(async move {
+                machine.kill_tor().await;
+                machine.start_tor().await;
+            });
+        }
+    }
+
+    async fn remove_onion(&self, generation: Generation, address: OnionAddress) -> Result<(), RemoveOnionError> {
+        let mut inner = self.0.lock();
+        if let Some(fault) = inner.faults.remove.pop_front() {
+            return Err(fault);
+        }
+        if !inner.connected || inner.generation != generation {
+            return Err(RemoveOnionError::ConnectionLost);
+        }
+        inner.onions.remove(&address);
+        Ok(())
+    }
+}
+
+/// Uploads the descriptors of a service, for as long as Tor has it from this request.
+async fn upload(machine: Machine, address: OnionAddress, request: u64) {
+    let is_there = || machine.lock().onions.get(&address) == Some(&request);
+    tokio::time::sleep(BEFORE_UPLOADS).await;
+    for hsdir in hsdirs().filter(|_| is_there()) {
+        machine.tell(TorFact::UploadBegun(address, hsdir)).await;
+    }
+    tokio::time::sleep(UPLOAD).await;
+    for hsdir in hsdirs().filter(|_| is_there() && !machine.lock().faults.uploads_hang) {
+        machine.tell(TorFact::UploadConfirmed(address, hsdir)).await;
+    }
+}
+
+fn hsdirs() -> impl Iterator<Item = HsDir> {
+    (0..HSDIRS).map(|number| HsDir::from(format!("{number:040X}")))
+}

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! From what was stored once to what the program works with.
+//!
+//! Each version of the stored form is frozen in its own file once released and imports no live type. Only the newest is
+//! written; every older one is read.
+
+pub(crate) mod v1;
+
+use zeroize::Zeroizing;
+
+use crate::address::OnionAddress;
+use crate::key::OnionKey;
+use crate::name::ServiceName;
+use crate::port::{PortMap, PortMapping, VirtualPort};
+use crate::record::{Autostart, Persistence, ServiceRecord, Wish};
+
+/// The version that is written.
+pub(crate) const CURRENT: u16 = 1;
+
+/// The stored form is not one of its version, or breaks a rule of the live type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unreadable;
+
+pub(crate) fn service_to_payload(record: &ServiceRecord) -> Result<Vec<u8>, Unreadable> {
+    let ports = record
+        .ports()
+        .iter()
+        .map(|mapping| v1::Port { virtual_port: mapping.virtual_port.number(), target: mapping.target.to_string() });
+    v1::render(&v1::Service {
+        name: record.name().as_str().to_owned(),
+        persistence: place_to_v1(record.persistence()),
+        autostart: match record.autostart() {
+            Autostart::On => v1::Autostart::On,
+            Autostart::Off => v1::Autostart::Off,
+        },
+        ports: ports.collect(),
+    })
+    .ok_or(Unreadable)
+}
+
+pub(crate) fn service_from_payload(payload: &[u8]) -> Result<ServiceRecord, Unreadable> {
+    let stored: v1::Service = v1::parse(payload).ok_or(Unreadable)?;
+    let mappings = stored.ports.into_iter().map(|port| {
+        Ok(PortMapping {
+            virtual_port: VirtualPort::new(port.virtual_port.try_into().map_err(|_| Unreadable)?),
+            target: port.target.parse().map_err(|_| Unreadable)?,
+        })
+    });
+    let ports = PortMap::try_from(mappings.collect::<Result<Vec<_>, Unreadable>>()?).map_err(|_| Unreadable)?;
+    let name: ServiceName = stored.name.parse().map_err(|_| Unreadable)?;
+    let autostart = match stored.autostart {
+        v1::Autostart::On => Autostart::On,
+        v1::Autostart::Off => Autostart::Off,
+    };
+    ServiceRecord::new(name, place_from_v1(stored.persistence), autostart, ports).map_err(|_| Unreadable)
+}
+
+pub(crate) fn wish_to_payload(wish: Wish) -> Result<Vec<u8>, Unreadable> {
+    let wish = match wish {
+        Wish::Enabled => v1::Wanted::Enabled,
+        Wish::Disabled => v1::Wanted::Disabled,
+    };
+    v1::render(&v1::Wish { wish }).ok_or(Unreadable)
+}
+
+pub(crate) fn wish_from_payload(payload: &[u8]) -> Result<Wish, Unreadable> {
+    let stored: v1::Wish = v1::parse(payload).ok_or(Unreadable)?;
+    Ok(match stored.wish {
+        v1::Wanted::Enabled => Wish::Enabled,
+        v1::Wanted::Disabled => Wish::Disabled,
+    })
+}
+
+/// The address goes beside the key, so that a thousand services are listed without any arithmetic on the curve.
+pub(crate) fn key_to_payload(address: &OnionAddress, key: &OnionKey) -> Zeroizing<Vec<u8>> {
+    let mut payload = Zeroizing::new(Vec::with_capacity(v1::KEY_BYTES));
+    payload.extend_from_slice(address.public_key());
+    payload.extend_from_slice(key.expose_expanded());
+    payload
+}
+
+pub(crate) fn address_from_payload(payload: &[u8]) -> Result<OnionAddress, Unreadable> {
+    let (address, _) = v1::split_key(payload).ok_or(Unreadable)?;
+    Ok(OnionAddress::from_known_public_key(*address))
+}
+
+pub(crate) fn key_from_payload(payload: &[u8]) -> Result<OnionKey, Unreadable> {
+    let (_, expanded) = v1::split_key(payload).ok_or(Unreadable)?;
+    OnionKey::from_expanded(expanded).map_err(|_| Unreadable)
+}
+
+pub(crate) const fn place_to_v1(place: Persistence) -> v1::Place {
+    match place {
+        Persistence::Kept => v1::Place::Kept,
+        Persistence::Amnesic => v1::Place::Amnesic,
+    }
+}
+
+const fn place_from_v1(place: v1::Place) -> Persistence {
+    match place {
+        v1::Place::Kept => Persistence::Kept,
+        v1::Place::Amnesic => Persistence::Amnesic,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_comes_back_as_it_was() {
+        let ports =
+            PortMap::try_from(vec!["80:8080".parse().unwrap(), "81:unix:/run/a.sock".parse().unwrap()]).unwrap();
+        let record = ServiceRecord::new("web".parse().unwrap(), Persistence::Kept, Autostart::On, ports).unwrap();
+        let payload = service_to_payload(&record).unwrap();
+        assert_eq!(service_from_payload(&payload), Ok(record));
+        for wish in [Wish::Enabled, Wish::Disabled] {
+            assert_eq!(wish_from_payload(&wish_to_payload(wish).unwrap()), Ok(wish));
+        }
+        let key = OnionKey::generate().unwrap();
+        let payload = key_to_payload(&key.address(), &key);
+        assert_eq!(address_from_payload(&payload), Ok(key.address()));
+        assert_eq!(key_from_payload(&payload).unwrap().expose_expanded(), key.expose_expanded());
+    }
+
+    #[test]
+    fn a_stored_form_cannot_smuggle_in_what_the_live_type_refuses() {
+        let text = |name: &str, persistence: &str, autostart: &str, port: u16, target: &str| {
+            format!(
+                r#"{{"name":"{name}","persistence":"{persistence}","autostart":"{autostart}","ports":[{{"virtual_port":{port},"target":"{target}"}}]}}"#
+            )
+        };
+        assert!(service_from_payload(text("web", "kept", "on", 80, "127.0.0.1:80").as_bytes()).is_ok());
+        for wrong in [
+            text("../x", "kept", "on", 80, "127.0.0.1:80"),
+            text("web", "amnesic", "on", 80, "127.0.0.1:80"),
+            text("web", "kept", "on", 0, "127.0.0.1:80"),
+            text("web", "kept", "on", 80, "192.0.2.1:80"),
+            text("web", "elsewhere", "on", 80, "127.0.0.1:80"),
+        ] {
+            assert_eq!(service_from_payload(wrong.as_bytes()), Err(Unreadable), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,501 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Both places together: what is wished of the services in them, and in what order it is written down.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use zeroize::Zeroizing;
+
+use super::contents::{Change as RowChange, removed_key, wish_key};
+use super::defect::Defect;
+use super::envelope::{Row, Tree};
+use super::error::StoreError;
+use super::export::Turn;
+use super::exporter::Pending;
+use super::place::{Place, View, is_too_long};
+use super::{StoreLayout, StoredService};
+use crate::Change;
+use crate::address::OnionAddress;
+use crate::key::OnionKey;
+use crate::migrations::{self, Unreadable};
+use crate::name::ServiceName;
+use crate::record::{Autostart, Persistence, ServiceRecord, Wish};
+
+/// Both places.
+pub(super) struct Places {
+    kept: Place,
+    amnesic: Place,
+    writer: Mutex<()>,
+    /// Services whose opening was not acknowledged, or not yet: whatever the places say, they stay closed.
+    unacknowledged: Mutex<BTreeSet<ServiceName>>,
+}
+
+impl Places {
+    /// Opens both, at the same time: they are on different media.
+    pub(super) fn open(layout: &StoreLayout) -> Self {
+        let open_kept = || Place::open(layout.kept.clone(), Persistence::Kept);
+        let (kept, amnesic) = std::thread::scope(|scope| {
+            let kept = std::thread::Builder::new().name("store-open".to_owned()).spawn_scoped(scope, open_kept);
+            let amnesic = Place::open(layout.amnesic.clone(), Persistence::Amnesic);
+            // Without a thread, one after the other.
+            let kept = kept.ok().and_then(|kept| kept.join().ok()).unwrap_or_else(open_kept);
+            (kept, amnesic)
+        });
+        let places = Self { kept, amnesic, writer: Mutex::new(()), unacknowledged: Mutex::new(BTreeSet::new()) };
+        places.settle();
+        places
+    }
+
+    pub(super) fn of(&self, place: Persistence) -> &Place {
+        match place {
+            Persistence::Kept => &self.kept,
+            Persistence::Amnesic => &self.amnesic,
+        }
+    }
+
+    pub(super) const fn both(&self) -> [&Place; 2] {
+        [&self.kept, &self.amnesic]
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, ()> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn services(&self) -> BTreeMap<ServiceName, StoredService> {
+        let unacknowledged = self.unacknowledged();
+        let (kept, amnesic) = (self.kept.view(), self.amnesic.view());
+        let in_doubt = kept.in_doubt || amnesic.in_doubt;
+        // If a name is in both places (added while the kept one was not there), the amnesic one is what runs.
+        let all = kept.contents.services().iter().chain(amnesic.contents.services());
+        all.map(|(name, found)| {
+            let stored = stored(found, &amnesic);
+            let stays_closed = in_doubt || unacknowledged.contains(name);
+            let wish = if stays_closed { Wish::Disabled } else { stored.wish };
+            (name.clone(), StoredService { wish, ..stored })
+        })
+        .collect()
+    }
+
+    fn unacknowledged(&self) -> MutexGuard<'_, BTreeSet<ServiceName>> {
+        self.unacknowledged.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The service of that name that counts.
+    fn find(&self, name: &ServiceName) -> Option<StoredService> {
+        let (kept, amnesic) = (self.kept.view(), self.amnesic.view());
+        let found = amnesic.contents.services().get(name).or_else(|| kept.contents.services().get(name));
+        found.map(|found| stored(found, &amnesic))
+    }
+
+    pub(super) fn add(&self, record: &ServiceRecord, key: &OnionKey, wish: Wish) -> Result<(), StoreError> {
+        let (name, place) = (record.name(), record.persistence());
+        self.ensure_open(Persistence::Amnesic)?;
+        if place == Persistence::Kept {
+            self.ensure_open(place)?;
+        }
+        if self.find(name).is_some() {
+            return Err(StoreError::Exists { name: name.clone() });
+        }
+        let too_large = |_| StoreError::TooLarge { name: name.clone() };
+        let service = row(Tree::Services, name.as_str(), migrations::service_to_payload(record).map_err(too_large)?);
+        if is_too_long(&service) {
+            return Err(StoreError::TooLarge { name: name.clone() });
+        }
+        let key = migrations::key_to_payload(&key.address(), key);
+        let key = Row { tree: Tree::Keys, key: name.as_str().to_owned(), generation: 0, payload: key };
+        let wish = wish_row(place, name, wish)?;
+        self.of(place).ensure_room()?;
+        self.unacknowledged().insert(name.clone());
+        let added = match place {
+            Persistence::Amnesic => {
+                self.amnesic.commit(vec![RowChange::Put(service), RowChange::Put(key), RowChange::Put(wish)])
+            }
+            // The wish first: alone it means nothing, and a service that is acknowledged has its wish.
+            Persistence::Kept => self
+                .amnesic
+                .commit(vec![RowChange::Put(wish)])
+                .and_then(|()| self.kept.commit(vec![RowChange::Put(service), RowChange::Put(key)])),
+        };
+        match &added {
+            Ok(()) => {
+                self.unacknowledged().remove(name);
+            }
+            Err(_) => self.take_back(place, name),
+        }
+        added
+    }
+
+    /// Removes what an error left of a service that was to be added. If that fails as well, it stays closed.
+    fn take_back(&self, place: Persistence, name: &ServiceName) {
+        let is_there = self.of(place).view().contents.services().contains_key(name);
+        if is_there && self.of(place).commit(forget_service(place, name)).is_ok() {
+            let _ = self.of(place).scrub();
+        }
+        if self.of(place).is_open() {
+            self.drop_wish(place, name);
+        } else if let Ok(row) = wish_row(place, name, Wish::Disabled) {
+            // Nobody knows whether it is in there: then it is closed, also after a restart of ours.
+            let _ = self.amnesic.commit(vec![RowChange::Put(row)]);
+        }
+    }
+
+    /// A wish without a service means nothing: if this fails, it is dropped at the next opening.
+    fn drop_wish(&self, place: Persistence, name: &ServiceName) {
+        let is_there = self.of(place).view().contents.services().contains_key(name);
+        if !is_there && self.amnesic.view().contents.wish(place, name).is_some() {
+            let _ = self.amnesic.commit(forget_wish(place, name));
+        }
+    }
+
+    pub(super) fn set_wish(&self, name: &ServiceName, wish: Wish) -> Result<Change, StoreError> {
+        self.ensure_open(Persistence::Amnesic)?;
+        let service = self.find(name).ok_or_else(|| self.unknown(name))?;
+        if service.wish == wish && !self.unacknowledged().contains(name) {
+            return Ok(Change::Unchanged);
+        }
+        let place = service.record.persistence();
+        let row = wish_row(place, name, wish)?;
+        if wish == Wish::Enabled {
+            self.unacknowledged().insert(name.clone());
+        }
+        let done = match wish {
+            Wish::Enabled => self.amnesic.commit(vec![RowChange::Put(row)]),
+            // Closing has to work when nothing else does.
+            Wish::Disabled => self.amnesic.commit_closing(|| Ok(vec![RowChange::Put(wish_row(place, name, wish)?)])),
+        };
+        match &done {
+            Ok(()) => {
+                self.unacknowledged().remove(name);
+                if wish == Wish::Disabled {
+                    let _ = self.amnesic.ensure_room();
+                }
+            }
+            // It says that nothing was changed. If this fails as well, the service stays closed until the next start.
+            Err(_) if wish == Wish::Enabled && self.amnesic.view().contents.wish(place, name) == Some(wish) => {
+                let _ = wish_row(place, name, Wish::Disabled)
+                    .and_then(|row| self.amnesic.commit(vec![RowChange::Put(row)]));
+            }
+            Err(_) => {}
+        }
+        done.map(|()| Change::Changed)
+    }
+
+    pub(super) fn remove(&self, name: &ServiceName) -> Result<Change, StoreError> {
+        let Some(service) = self.find(name) else {
+            return self.finish_removal(name);
+        };
+        let place = service.record.persistence();
+        self.ensure_open(place)?;
+        self.of(place).commit_closing(|| Ok(forget_service(place, name)))?;
+        self.unacknowledged().remove(name);
+        self.drop_wish(place, name);
+        self.of(place).scrub()?;
+        let _ = self.of(place).ensure_room();
+        Ok(Change::Changed)
+    }
+
+    /// There is no such service, but it may have been removed only from sight.
+    fn finish_removal(&self, name: &ServiceName) -> Result<Change, StoreError> {
+        let mut change = Change::Unchanged;
+        for place in self.both() {
+            let is_pending = place.view().contents.needs_scrubbing_of(name);
+            if is_pending {
+                place.ensure_open()?;
+                place.scrub()?;
+                change = Change::Changed;
+            }
+        }
+        // If a place can not be read, nobody knows whether the service is in it.
+        if change == Change::Unchanged {
+            self.ensure_open(Persistence::Kept)?;
+            self.ensure_open(Persistence::Amnesic)?;
+        }
+        Ok(change)
+    }
+
+    pub(super) fn key(&self, name: &ServiceName) -> Result<OnionKey, StoreError> {
+        let place = self.both().into_iter().rev().find(|place| place.view().contents.services().contains_key(name));
+        let place = place.ok_or_else(|| self.unknown(name))?;
+        if let Ok(key) = place.key(name) {
+            return Ok(key);
+        }
+        // Closed after an error, or rewritten at this moment. Once more, with nobody else writing.
+        let _writer = self.lock();
+        self.ensure_open(place.persistence())?;
+        let again = place.key(name);
+        if again.is_ok() || !place.view().contents.services().contains_key(name) {
+            return again;
+        }
+        place.mend();
+        self.settle();
+        place.key(name)
+    }
+
+    /// Nothing of this name is in what can be read. If something can not be read, that is the answer.
+    fn unknown(&self, name: &ServiceName) -> StoreError {
+        let problem = self.both().into_iter().find_map(|place| place.view().problem.clone());
+        problem.map_or_else(|| StoreError::Unknown { name: name.clone() }, |problem| StoreError::clone(&problem))
+    }
+
+    fn ensure_open(&self, place: Persistence) -> Result<(), StoreError> {
+        let was_open = self.of(place).is_open();
+        self.of(place).ensure_open()?;
+        // A place that was reopened after an error may have been repaired.
+        if !was_open || self.both().into_iter().any(|place| place.view().in_doubt) {
+            self.settle();
+        }
+        Ok(())
+    }
+
+    /// Brings the wishes in line with the services, after a place was opened.
+    fn settle(&self) {
+        if !self.amnesic.is_open() {
+            return;
+        }
+        let mut changes = Vec::new();
+        for place in [Persistence::Kept, Persistence::Amnesic] {
+            if !self.of(place).is_open() {
+                continue;
+            }
+            let names: Vec<_> = self.of(place).view().contents.services().keys().cloned().collect();
+            // What was wished last may be among what was lost: unknown means closed.
+            let in_doubt = self.of(place).view().in_doubt || self.amnesic.view().in_doubt;
+            let wishes = &self.amnesic.view().contents;
+            for name in &names {
+                let is_shadowed = place == Persistence::Kept && wishes.services().contains_key(name);
+                let is_unsaid = wishes.wish(place, name).is_none();
+                if in_doubt || (is_shadowed && is_unsaid) {
+                    changes.extend(wish_row(place, name, Wish::Disabled).map(RowChange::Put).ok());
+                }
+            }
+            for name in wishes.wished(place).filter(|name| !names.contains(name)) {
+                changes.extend(forget_wish(place, &name));
+            }
+        }
+        // If it fails it is tried again at the next opening; the error is this place's problem, and logged there.
+        if changes.is_empty() || self.amnesic.commit(changes).is_ok() {
+            self.kept.resolve_doubt();
+            self.amnesic.resolve_doubt();
+        }
+    }
+
+    /// Exports whatever is behind, and overwrites what was removed and could not be. Called by the exporter's thread.
+    pub(super) fn export(&self) -> Pending {
+        let mut pending = Pending::Nothing;
+        for place in self.both() {
+            let writer = self.lock();
+            let needs_scrubbing = place.view().contents.needs_scrubbing();
+            if needs_scrubbing {
+                match self.ensure_open(place.persistence()).and_then(|()| place.scrub()) {
+                    Ok(()) => {
+                        let _ = place.ensure_room();
+                    }
+                    Err(_) => pending = Pending::Scrubbing,
+                }
+            } else if place.is_unexported() {
+                // If it fails it is tried again after the next change; the error is logged there.
+                let _ = place.export(Turn::Older, move || drop(writer));
+            }
+        }
+        pending
+    }
+}
+
+impl Place {
+    fn key(&self, name: &ServiceName) -> Result<OnionKey, StoreError> {
+        let row = self.row(Tree::Keys, name.as_str())?;
+        migrations::key_from_payload(&row.payload).map_err(|Unreadable| self.defective(Defect::Form))
+    }
+}
+
+fn stored((record, address): &(ServiceRecord, OnionAddress), amnesic: &View) -> StoredService {
+    let wish = match amnesic.contents.wish(record.persistence(), record.name()) {
+        Some(wish) => wish,
+        // Nothing is known of this session: closed. What was once read stays known when the place has a problem.
+        None if !amnesic.was_read() => Wish::Disabled,
+        None => wish_after_boot(record),
+    };
+    StoredService { record: record.clone(), address: *address, wish }
+}
+
+/// What counts when nothing was said in this session.
+const fn wish_after_boot(record: &ServiceRecord) -> Wish {
+    match record.autostart() {
+        Autostart::On => Wish::Enabled,
+        Autostart::Off => Wish::Disabled,
+    }
+}
+
+fn row(tree: Tree, key: &str, payload: Vec<u8>) -> Row {
+    Row { tree, key: key.to_owned(), generation: 0, payload: Zeroizing::new(payload) }
+}
+
+fn wish_row(place: Persistence, name: &ServiceName, wish: Wish) -> Result<Row, StoreError> {
+    let payload = migrations::wish_to_payload(wish).map_err(|_| StoreError::TooLarge { name: name.clone() })?;
+    Ok(row(Tree::Wishes, &wish_key(place, name), payload))
+}
+
+fn forget_wish(place: Persistence, name: &ServiceName) -> Vec<RowChange> {
+    forget(Tree::Wishes, wish_key(place, name)).into()
+}
+
+/// Deletes record and key, and the wish where it is in the same place.
+fn forget_service(place: Persistence, name: &ServiceName) -> Vec<RowChange> {
+    let trees = [Tree::Services, Tree::Keys];
+    let mut changes: Vec<_> = trees.into_iter().flat_map(|tree| forget(tree, name.as_str().to_owned())).collect();
+    if place == Persistence::Amnesic {
+        changes.extend(forget_wish(place, name));
+    }
+    changes
+}
+
+/// Deletes a row and writes down that it was deleted.
+fn forget(tree: Tree, key: String) -> [RowChange; 2] {
+    let removed = row(Tree::Removed, &removed_key(tree, &key), Vec::new());
+    [RowChange::Delete { tree, key }, RowChange::Put(removed)]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::disk::faults;
+    use super::*;
+
+    fn open(root: &Path) -> Places {
+        Places::open(&StoreLayout { kept: root.join("kept"), amnesic: root.join("amnesic") })
+    }
+
+    fn record(name: &str, place: Persistence, autostart: Autostart) -> ServiceRecord {
+        ServiceRecord::new(name.parse().unwrap(), place, autostart, vec!["80".parse().unwrap()].try_into().unwrap())
+            .unwrap()
+    }
+
+    fn add(places: &Places, record: &ServiceRecord, wish: Wish) -> Result<(), StoreError> {
+        places.add(record, &OnionKey::generate().unwrap(), wish)
+    }
+
+    fn wish(places: &Places, name: &str) -> Option<Wish> {
+        places.services().get(&name.parse::<ServiceName>().unwrap()).map(|service| service.wish)
+    }
+
+    #[test]
+    fn an_error_of_the_amnesic_place_withdraws_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let places = open(root.path());
+        add(&places, &record("auto", Persistence::Kept, Autostart::On), Wish::Enabled).unwrap();
+        add(&places, &record("said", Persistence::Kept, Autostart::Off), Wish::Enabled).unwrap();
+        drop(places);
+        // A reboot.
+        std::fs::remove_dir_all(root.path().join("amnesic")).unwrap();
+        let places = open(root.path());
+        assert_eq!(wish(&places, "auto"), Some(Wish::Enabled));
+        places.set_wish(&"said".parse().unwrap(), Wish::Enabled).unwrap();
+        places.amnesic.close(&StoreError::Full { path: root.path().to_owned() });
+        assert!(places.amnesic.view().problem.is_some());
+        assert_eq!((wish(&places, "auto"), wish(&places, "said")), (Some(Wish::Enabled), Some(Wish::Enabled)));
+    }
+
+    // Linux forgets what it could not write: the sync after the one that failed succeeds without it.
+    #[test]
+    fn an_addition_that_failed_is_taken_back_and_its_database_is_written_anew() {
+        for (place, syncs) in [(Persistence::Kept, 1), (Persistence::Amnesic, 0)] {
+            let root = tempfile::tempdir().unwrap();
+            let places = open(root.path());
+            add(&places, &record("old", place, Autostart::Off), Wish::Enabled).unwrap();
+            let before = super::super::databases::numbers(&root.path().join(name_of(place))).unwrap();
+            faults::fail_syncs(syncs, 1);
+            let refused = add(&places, &record("web", place, Autostart::Off), Wish::Enabled);
+            assert!(matches!(refused, Err(StoreError::Io { .. })), "{refused:?}");
+            assert!(places.of(place).is_open(), "{place:?}");
+            assert_eq!((wish(&places, "web"), wish(&places, "old")), (None, Some(Wish::Enabled)), "{place:?}");
+            assert_eq!(places.amnesic.view().contents.wish(place, &"web".parse().unwrap()), None);
+            let after = super::super::databases::numbers(&root.path().join(name_of(place))).unwrap();
+            assert!(after.len() == 1 && after > before, "{after:?}");
+            add(&places, &record("web", place, Autostart::Off), Wish::Enabled).unwrap();
+            assert_eq!(wish(&places, "web"), Some(Wish::Enabled));
+        }
+    }
+
+    fn holds(root: &Path, key: &OnionKey) -> bool {
+        let secret = key.expose_expanded();
+        super::super::files::entries(root).unwrap().iter().any(|path| {
+            if path.is_dir() {
+                holds(path, key)
+            } else {
+                std::fs::read(path).unwrap().windows(secret.len()).any(|window| window == secret)
+            }
+        })
+    }
+
+    #[test]
+    fn a_removal_that_was_interrupted_is_finished_without_being_asked_for() {
+        for syncs in 1..3 {
+            let root = tempfile::tempdir().unwrap();
+            let places = open(root.path());
+            let key = OnionKey::generate().unwrap();
+            places.add(&record("gone", Persistence::Amnesic, Autostart::Off), &key, Wish::Enabled).unwrap();
+            add(&places, &record("web", Persistence::Kept, Autostart::Off), Wish::Enabled).unwrap();
+            assert_eq!(places.export(), Pending::Nothing);
+            faults::fail_syncs(syncs, 1);
+            places.remove(&"gone".parse().unwrap()).unwrap_err();
+            assert!(holds(root.path(), &key) && wish(&places, "gone").is_none());
+            // What was never there was not removed, whatever else is pending.
+            assert_eq!(places.remove(&"other".parse().unwrap()).unwrap(), Change::Unchanged);
+            assert!(places.amnesic.is_behind() && holds(root.path(), &key));
+            faults::fail_syncs(0, 1);
+            assert_eq!(places.export(), Pending::Scrubbing);
+            assert_eq!(places.export(), Pending::Nothing);
+            assert!(!places.amnesic.is_behind() && !holds(root.path(), &key));
+            assert_eq!(places.remove(&"gone".parse().unwrap()).unwrap(), Change::Unchanged);
+        }
+    }
+
+    #[test]
+    fn a_database_after_a_failed_sync_is_not_believed() {
+        let root = tempfile::tempdir().unwrap();
+        let places = open(root.path());
+        add(&places, &record("web", Persistence::Kept, Autostart::Off), Wish::Disabled).unwrap();
+        faults::fail_syncs(0, 1);
+        places.set_wish(&"web".parse().unwrap(), Wish::Enabled).unwrap_err();
+        assert_eq!(super::super::databases::numbers(&root.path().join("amnesic")).unwrap(), [2]);
+        assert_eq!(wish(&places, "web"), Some(Wish::Disabled));
+        assert_eq!(places.set_wish(&"web".parse().unwrap(), Wish::Enabled).unwrap(), Change::Changed);
+        assert_eq!(wish(&places, "web"), Some(Wish::Enabled));
+        drop(places);
+        assert_eq!(wish(&open(root.path()), "web"), Some(Wish::Enabled));
+    }
+
+    #[test]
+    fn what_can_not_be_taken_back_stays_closed_until_it_is_asked_for() {
+        let name = || "web".parse::<ServiceName>().unwrap();
+        for failures in 1..12 {
+            for (place, syncs) in [(Persistence::Kept, 1), (Persistence::Amnesic, 0)] {
+                let root = tempfile::tempdir().unwrap();
+                let places = open(root.path());
+                faults::fail_syncs(syncs, failures);
+                add(&places, &record("web", place, Autostart::Off), Wish::Enabled).unwrap_err();
+                assert_ne!(wish(&places, "web"), Some(Wish::Enabled), "{failures} {place:?}");
+                faults::fail_syncs(0, 0);
+                for place in places.both() {
+                    place.mend();
+                    assert!(place.is_open(), "{:?}", place.view().problem);
+                }
+                assert_ne!(wish(&places, "web"), Some(Wish::Enabled), "{failures} {place:?}");
+                if wish(&places, "web").is_some() {
+                    assert_eq!(places.set_wish(&name(), Wish::Enabled).unwrap(), Change::Changed);
+                } else {
+                    add(&places, &record("web", place, Autostart::Off), Wish::Enabled).unwrap();
+                }
+                assert_eq!(wish(&places, "web"), Some(Wish::Enabled), "{failures} {place:?}");
+            }
+        }
+    }
+
+    fn name_of(place: Persistence) -> &'static str {
+        match place {
+            Persistence::Kept => "kept",
+            Persistence::Amnesic => "amnesic",
+        }
+    }
+}

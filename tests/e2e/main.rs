@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The real programs from end to end: our binaries, a real tor in a private network, real visitors.
+//!
+//! Each test has controllers of its own, and a host tor of its own if it does anything to it; the network and the
+//! visitors' tor are shared.
+#![expect(clippy::indexing_slicing, reason = "tests fail by panicking")]
+
+mod authentication;
+mod harness;
+mod listeners;
+mod managed;
+mod neighbours;
+mod outage;
+mod publish;
+mod restarts;
+mod site;
+mod wishes;
+mod witness;

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The real programs without any network: our binaries, a real tor that stays offline, and peers that misbehave.
+//!
+//! What needs root (mounts, another user) fails without it, unless `TAILS_SERVER_WITHOUT_ROOT` says to leave it out.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "tests fail by panicking"
+)]
+
+#[path = "../e2e/harness.rs"]
+#[expect(dead_code, reason = "what needs the network is for the tests with visitors")]
+mod harness;
+
+mod asking;
+mod damage;
+mod disk;
+mod end;
+mod given;
+mod hostile;
+mod input;
+mod killed;
+mod manager;
+mod output;
+mod peer;
+mod places;
+mod settings;
+mod simulated;
+mod trust;
+mod words;
