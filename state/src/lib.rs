@@ -6,6 +6,8 @@
 //! that holds them.
 
 mod address;
+mod client;
+mod exposure;
 mod key;
 mod migrations;
 mod name;
@@ -15,6 +17,11 @@ mod store;
 mod target;
 
 pub use address::{InvalidAddress, OnionAddress};
+pub use client::{
+    ClientCredential, ClientName, ClientPublicKey, ClientSecretKey, InvalidClientKey, InvalidClientName,
+    InvalidCredential,
+};
+pub use exposure::{ClientAuthorization, Exposure, InvalidMaxStreams, InvalidProofOfWork, MaxStreams, ProofOfWork};
 pub use key::{InvalidKey, OnionKey};
 pub use name::{InvalidName, ServiceName};
 pub use port::{InvalidPort, InvalidPortMap, PortMap, PortMapping, VirtualPort};

@@ -37,21 +37,27 @@ impl FromStr for ServiceName {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let mut bytes = text.bytes();
-        let Some(first) = bytes.next() else {
-            return Err(InvalidName::Empty);
-        };
-        if text.len() > Self::MAX_BYTES {
-            return Err(InvalidName::TooLong);
-        }
-        if !first.is_ascii_lowercase() {
-            return Err(InvalidName::Start);
-        }
-        if !bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
-            return Err(InvalidName::Character);
-        }
+        check(text)?;
         Ok(Self(text.to_owned()))
     }
+}
+
+/// Whether a text has the form of a name.
+pub(crate) fn check(text: &str) -> Result<(), InvalidName> {
+    let mut bytes = text.bytes();
+    let Some(first) = bytes.next() else {
+        return Err(InvalidName::Empty);
+    };
+    if text.len() > ServiceName::MAX_BYTES {
+        return Err(InvalidName::TooLong);
+    }
+    if !first.is_ascii_lowercase() {
+        return Err(InvalidName::Start);
+    }
+    if !bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+        return Err(InvalidName::Character);
+    }
+    Ok(())
 }
 
 impl TryFrom<String> for ServiceName {

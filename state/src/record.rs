@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::exposure::Exposure;
 use crate::name::ServiceName;
 use crate::port::PortMap;
 
@@ -48,10 +49,12 @@ struct Fields {
     persistence: Persistence,
     autostart: Autostart,
     ports: PortMap,
+    #[serde(default)]
+    exposure: Exposure,
 }
 
 impl ServiceRecord {
-    /// A record.
+    /// A record of a service that is open to everybody who knows the address.
     ///
     /// # Errors
     /// [`InvalidRecord::AutostartForgets`]: what is not kept can not come back after a boot.
@@ -61,7 +64,27 @@ impl ServiceRecord {
         autostart: Autostart,
         ports: PortMap,
     ) -> Result<Self, InvalidRecord> {
-        Fields { name, persistence, autostart, ports }.try_into()
+        Fields { name, persistence, autostart, ports, exposure: Exposure::default() }.try_into()
+    }
+
+    /// The same service, open to others.
+    #[must_use]
+    pub fn with_exposure(self, exposure: Exposure) -> Self {
+        Self(Fields { exposure, ..self.0 })
+    }
+
+    /// The same service with other ports.
+    #[must_use]
+    pub fn with_ports(self, ports: PortMap) -> Self {
+        Self(Fields { ports, ..self.0 })
+    }
+
+    /// The same service with or without autostart.
+    ///
+    /// # Errors
+    /// As [`ServiceRecord::new`].
+    pub fn with_autostart(self, autostart: Autostart) -> Result<Self, InvalidRecord> {
+        Fields { autostart, ..self.0 }.try_into()
     }
 
     /// The name.
@@ -86,6 +109,12 @@ impl ServiceRecord {
     #[must_use]
     pub const fn ports(&self) -> &PortMap {
         &self.0.ports
+    }
+
+    /// To whom it is open.
+    #[must_use]
+    pub const fn exposure(&self) -> &Exposure {
+        &self.0.exposure
     }
 }
 
