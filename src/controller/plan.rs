@@ -132,7 +132,7 @@ mod tests {
             if let Some(outlook) = self.held {
                 observed.held.insert(address, Problem { message: "x".to_owned(), hint: None, outlook });
             }
-            let service = StoredService { record, address, wish: self.wish };
+            let service = StoredService { record, address, wish: self.wish, clients: Vec::new(), enabled_at: 0 };
             (self.known.then_some(service).into_iter().collect(), observed)
         }
     }

@@ -2,12 +2,14 @@
 //! What Tails Server remembers.
 //!
 //! Values that are checked once, where text or bytes become a type ([`ServiceName`], [`VirtualPort`], [`Target`],
-//! [`OnionAddress`], [`OnionKey`]), the wishes of one service ([`ServiceRecord`], [`Wish`]) and the durable [`Store`]
-//! that holds them.
+//! [`OnionAddress`], [`OnionKey`], [`ClientPublicKey`], [`ClientSecretKey`]), the wishes of one service
+//! ([`ServiceRecord`], [`Exposure`], [`Wish`]), the services of others ([`JoinedService`]) and the durable [`Store`] that
+//! holds them.
 
 mod address;
 mod client;
 mod exposure;
+mod joined;
 mod key;
 mod migrations;
 mod name;
@@ -18,10 +20,11 @@ mod target;
 
 pub use address::{InvalidAddress, OnionAddress};
 pub use client::{
-    ClientCredential, ClientName, ClientPublicKey, ClientSecretKey, InvalidClientKey, InvalidClientName,
-    InvalidCredential,
+    AuthorizedClient, ClientCredential, ClientName, ClientPublicKey, ClientSecretKey, InvalidClientKey,
+    InvalidClientName, InvalidCredential, MOST_CLIENTS, NewClient, NewClientKey, SecretHeld,
 };
 pub use exposure::{ClientAuthorization, Exposure, InvalidMaxStreams, InvalidProofOfWork, MaxStreams, ProofOfWork};
+pub use joined::{JoinedService, PendingRequest};
 pub use key::{InvalidKey, OnionKey};
 pub use name::{InvalidName, ServiceName};
 pub use port::{InvalidPort, InvalidPortMap, PortMap, PortMapping, VirtualPort};

@@ -4,11 +4,17 @@
 //! Each version of the stored form is frozen in its own file once released and imports no live type. Only the newest is
 //! written; every older one is read.
 
+mod access;
 pub(crate) mod v1;
 
 use zeroize::Zeroizing;
 
+pub(crate) use self::access::{
+    client_from_payload, client_key_from_payload, client_to_payload, joined_from_payload, joined_key_from_payload,
+    joined_to_payload,
+};
 use crate::address::OnionAddress;
+use crate::exposure::{ClientAuthorization, Exposure, MaxStreams, ProofOfWork};
 use crate::key::OnionKey;
 use crate::name::ServiceName;
 use crate::port::{PortMap, PortMapping, VirtualPort};
@@ -21,7 +27,18 @@ pub(crate) const CURRENT: u16 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unreadable;
 
+/// Whether something about a service may have been lost, so that it stays closed until it is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    None,
+    Closed,
+}
+
 pub(crate) fn service_to_payload(record: &ServiceRecord) -> Result<Vec<u8>, Unreadable> {
+    doubtful_service_to_payload(record, Doubt::None)
+}
+
+pub(crate) fn doubtful_service_to_payload(record: &ServiceRecord, doubt: Doubt) -> Result<Vec<u8>, Unreadable> {
     let ports = record
         .ports()
         .iter()
@@ -34,11 +51,16 @@ pub(crate) fn service_to_payload(record: &ServiceRecord) -> Result<Vec<u8>, Unre
             Autostart::Off => v1::Autostart::Off,
         },
         ports: ports.collect(),
+        exposure: exposure_to_v1(record.exposure()),
+        in_doubt: match doubt {
+            Doubt::None => false,
+            Doubt::Closed => true,
+        },
     })
     .ok_or(Unreadable)
 }
 
-pub(crate) fn service_from_payload(payload: &[u8]) -> Result<ServiceRecord, Unreadable> {
+pub(crate) fn service_from_payload(payload: &[u8]) -> Result<(ServiceRecord, Doubt), Unreadable> {
     let stored: v1::Service = v1::parse(payload).ok_or(Unreadable)?;
     let mappings = stored.ports.into_iter().map(|port| {
         Ok(PortMapping {
@@ -52,7 +74,33 @@ pub(crate) fn service_from_payload(payload: &[u8]) -> Result<ServiceRecord, Unre
         v1::Autostart::On => Autostart::On,
         v1::Autostart::Off => Autostart::Off,
     };
-    ServiceRecord::new(name, place_from_v1(stored.persistence), autostart, ports).map_err(|_| Unreadable)
+    let record = ServiceRecord::new(name, place_from_v1(stored.persistence), autostart, ports);
+    let record = record.map_err(|_| Unreadable)?.with_exposure(exposure_from_v1(&stored.exposure)?);
+    Ok((record, if stored.in_doubt { Doubt::Closed } else { Doubt::None }))
+}
+
+fn exposure_to_v1(exposure: &Exposure) -> v1::Exposure {
+    v1::Exposure {
+        client_authorization: match exposure.client_authorization {
+            ClientAuthorization::On => v1::ClientAuthorization::On,
+            ClientAuthorization::Off => v1::ClientAuthorization::Off,
+        },
+        max_streams: exposure.max_streams.map(MaxStreams::number),
+        proof_of_work: exposure.proof_of_work.map(|pow| v1::ProofOfWork { rate: pow.rate(), burst: pow.burst() }),
+    }
+}
+
+fn exposure_from_v1(stored: &v1::Exposure) -> Result<Exposure, Unreadable> {
+    let max_streams = stored.max_streams.map(|number| number.try_into().map(MaxStreams::new));
+    let proof_of_work = stored.proof_of_work.as_ref().map(|pow| ProofOfWork::new(pow.rate, pow.burst));
+    Ok(Exposure {
+        client_authorization: match stored.client_authorization {
+            v1::ClientAuthorization::On => ClientAuthorization::On,
+            v1::ClientAuthorization::Off => ClientAuthorization::Off,
+        },
+        max_streams: max_streams.transpose().map_err(|_| Unreadable)?,
+        proof_of_work: proof_of_work.transpose().map_err(|_| Unreadable)?,
+    })
 }
 
 pub(crate) fn wish_to_payload(wish: Wish) -> Result<Vec<u8>, Unreadable> {
@@ -112,8 +160,19 @@ mod tests {
         let ports =
             PortMap::try_from(vec!["80:8080".parse().unwrap(), "81:unix:/run/a.sock".parse().unwrap()]).unwrap();
         let record = ServiceRecord::new("web".parse().unwrap(), Persistence::Kept, Autostart::On, ports).unwrap();
-        let payload = service_to_payload(&record).unwrap();
-        assert_eq!(service_from_payload(&payload), Ok(record));
+        let exposures = [
+            Exposure::default(),
+            Exposure {
+                client_authorization: ClientAuthorization::On,
+                max_streams: Some("7".parse().unwrap()),
+                proof_of_work: Some(ProofOfWork::new(1, 2).unwrap()),
+            },
+        ];
+        for (exposure, doubt) in exposures.into_iter().zip([Doubt::None, Doubt::Closed]) {
+            let record = record.clone().with_exposure(exposure);
+            let payload = doubtful_service_to_payload(&record, doubt).unwrap();
+            assert_eq!(service_from_payload(&payload), Ok((record, doubt)));
+        }
         for wish in [Wish::Enabled, Wish::Disabled] {
             assert_eq!(wish_from_payload(&wish_to_payload(wish).unwrap()), Ok(wish));
         }
@@ -125,11 +184,28 @@ mod tests {
 
     #[test]
     fn a_stored_form_cannot_smuggle_in_what_the_live_type_refuses() {
-        let text = |name: &str, persistence: &str, autostart: &str, port: u16, target: &str| {
+        let exposed = |name: &str, persistence: &str, autostart: &str, port: u16, target: &str, exposure: &str| {
             format!(
-                r#"{{"name":"{name}","persistence":"{persistence}","autostart":"{autostart}","ports":[{{"virtual_port":{port},"target":"{target}"}}]}}"#
+                r#"{{"name":"{name}","persistence":"{persistence}","autostart":"{autostart}","ports":[{{"virtual_port":{port},"target":"{target}"}}],"exposure":{exposure},"in_doubt":false}}"#
             )
         };
+        let exposure = |authorization: &str, streams: &str, pow: &str| {
+            format!(r#"{{"client_authorization":"{authorization}","max_streams":{streams},"proof_of_work":{pow}}}"#)
+        };
+        let open = exposure("off", "null", "null");
+        let text = |name: &str, persistence: &str, autostart: &str, port: u16, target: &str| {
+            exposed(name, persistence, autostart, port, target, &open)
+        };
+        for (right, exposure) in [
+            (true, exposure("on", "1", r#"{"rate":1,"burst":1}"#)),
+            (false, exposure("maybe", "null", "null")),
+            (false, exposure("on", "0", "null")),
+            (false, exposure("on", "null", r#"{"rate":0,"burst":1}"#)),
+            (false, "null".to_owned()),
+        ] {
+            let stored = exposed("web", "kept", "on", 80, "127.0.0.1:80", &exposure);
+            assert_eq!(service_from_payload(stored.as_bytes()).is_ok(), right, "{stored}");
+        }
         assert!(service_from_payload(text("web", "kept", "on", 80, "127.0.0.1:80").as_bytes()).is_ok());
         for wrong in [
             text("../x", "kept", "on", 80, "127.0.0.1:80"),

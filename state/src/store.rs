@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The durable store: two places of one kind, and what is wished of the services in them.
 
+mod access;
 mod aside;
 mod ballast;
 mod contents;
@@ -33,6 +34,7 @@ use self::place::Place;
 use self::places::Places;
 use crate::Change;
 use crate::address::OnionAddress;
+use crate::client::AuthorizedClient;
 use crate::key::OnionKey;
 use crate::name::ServiceName;
 use crate::record::{Persistence, ServiceRecord, Wish};
@@ -55,6 +57,10 @@ pub struct StoredService {
     pub address: OnionAddress,
     /// Whether it is wanted in this session.
     pub wish: Wish,
+    /// Whom it lets in when client authorisation is on, by name.
+    pub clients: Vec<AuthorizedClient>,
+    /// When its wish was said: larger is later. 0 if nothing was said in this session.
+    pub enabled_at: u64,
 }
 
 /// What is remembered of all services, in two places.
@@ -118,15 +124,11 @@ impl Store {
     /// Remembers a new service.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] if the name is taken in either place, [`StoreError::Full`] if there is no room, and whatever
+    /// [`StoreError::Exists`] if the name is taken in either place, [`StoreError::AddressTaken`] if the key is, [`StoreError::Full`] if there is no room, and whatever
     /// is wrong with a place that is needed. After an error the service was taken back; where
     /// that was not possible either, it is listed as a whole, and disabled until [`Store::set_wish`] succeeds.
     pub fn add(&self, record: &ServiceRecord, key: &OnionKey, wish: Wish) -> Result<(), StoreError> {
-        let writer = self.places.lock();
-        let done = self.places.add(record, key, wish);
-        drop(writer);
-        self.wake_exporter();
-        done
+        self.write(|places| places.add(record, key, wish))
     }
 
     /// Remembers whether a service is wanted in this session.
@@ -135,11 +137,7 @@ impl Store {
     /// [`StoreError::Unknown`] if there is no such service, and whatever is wrong with the amnesic place. After an error a
     /// service that was to be enabled is disabled.
     pub fn set_wish(&self, name: &ServiceName, wish: Wish) -> Result<Change, StoreError> {
-        let writer = self.places.lock();
-        let done = self.places.set_wish(name, wish);
-        drop(writer);
-        self.wake_exporter();
-        done
+        self.write(|places| places.set_wish(name, wish))
     }
 
     /// Forgets a service: record, key and wish are gone from all files before this returns, except from those that were
@@ -149,11 +147,7 @@ impl Store {
     /// Whatever is wrong with a place that is needed. After an error it can be called again, whether the service is still
     /// listed or not; what is left of a service that is no longer listed is overwritten as soon as that is possible.
     pub fn remove(&self, name: &ServiceName) -> Result<Change, StoreError> {
-        let writer = self.places.lock();
-        let done = self.places.remove(name);
-        drop(writer);
-        self.wake_exporter();
-        done
+        self.write(|places| places.remove(name))
     }
 
     /// The secret key of a service.
@@ -162,6 +156,15 @@ impl Store {
     /// [`StoreError::Unknown`] if there is no such service, and whatever is wrong with its place.
     pub fn key(&self, name: &ServiceName) -> Result<OnionKey, StoreError> {
         self.places.key(name)
+    }
+
+    /// Does something that changes the places.
+    fn write<T>(&self, act: impl FnOnce(&Places) -> T) -> T {
+        let writer = self.places.lock();
+        let done = act(&self.places);
+        drop(writer);
+        self.wake_exporter();
+        done
     }
 
     fn wake_exporter(&self) {

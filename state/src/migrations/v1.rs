@@ -12,6 +12,9 @@ pub(crate) struct Service {
     pub(crate) persistence: Place,
     pub(crate) autostart: Autostart,
     pub(crate) ports: Vec<Port>,
+    pub(crate) exposure: Exposure,
+    /// Something about it may have been lost: it stays closed until it is asked for.
+    pub(crate) in_doubt: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -20,6 +23,28 @@ pub(crate) struct Port {
     pub(crate) virtual_port: u16,
     /// `127.0.0.1:80`, `[::1]:80` or `unix:/path`.
     pub(crate) target: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Exposure {
+    pub(crate) client_authorization: ClientAuthorization,
+    pub(crate) max_streams: Option<u16>,
+    pub(crate) proof_of_work: Option<ProofOfWork>,
+}
+
+#[derive(Serialize, Deserialize, Clone, Copy)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum ClientAuthorization {
+    On,
+    Off,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProofOfWork {
+    pub(crate) rate: u32,
+    pub(crate) burst: u32,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +83,9 @@ pub(crate) struct Census {
     pub(crate) services: u64,
     pub(crate) keys: u64,
     pub(crate) wishes: u64,
+    pub(crate) clients: u64,
+    pub(crate) joined: u64,
+    pub(crate) requests: u64,
     /// The wrapping sum of the marks of these rows.
     pub(crate) digest: u64,
 }
@@ -70,6 +98,51 @@ pub(crate) const KEY_BYTES: usize = 32 + 64;
 pub(crate) fn split_key(payload: &[u8]) -> Option<(&[u8; 32], &[u8; 64])> {
     let (public, rest) = payload.split_first_chunk::<32>()?;
     Some((public, rest.try_into().ok()?))
+}
+
+/// What a row of the tree `joined` ends with, as JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Joined {
+    pub(crate) name: String,
+    pub(crate) persistence: Place,
+    /// 56 characters, without `.onion`.
+    pub(crate) address: String,
+    pub(crate) title: Option<String>,
+    pub(crate) ports: Vec<u16>,
+    pub(crate) expires: Option<u64>,
+}
+
+/// What is before the secret key of a client that may be here or not.
+pub(crate) const SECRET_ELSEWHERE: u8 = 0;
+/// See [`SECRET_ELSEWHERE`].
+pub(crate) const SECRET_HERE: u8 = 1;
+
+/// A secret key of a client that may be here or not, and what follows: a byte that says so, then 32 bytes if it is here.
+pub(crate) fn split_secret(payload: &[u8]) -> Option<(Option<&[u8; 32]>, &[u8])> {
+    let (&held, rest) = payload.split_first()?;
+    match held {
+        SECRET_ELSEWHERE => Some((None, rest)),
+        SECRET_HERE => rest.split_first_chunk::<32>().map(|(secret, rest)| (Some(secret), rest)),
+        _ => None,
+    }
+}
+
+/// The public and the secret part of a row of the tree `clients`, whose key is `SERVICE/CLIENT`, or `requests`: the public
+/// key, 32 bytes, then the secret key as in [`split_secret`].
+pub(crate) fn split_client(payload: &[u8]) -> Option<(&[u8; 32], Option<&[u8; 32]>)> {
+    let (public, rest) = payload.split_first_chunk::<32>()?;
+    let (secret, rest) = split_secret(rest)?;
+    rest.is_empty().then_some((public, secret))
+}
+
+/// The parts of a row of the tree `joined`: the secret key as in [`split_secret`], the length of the note u32, the note as
+/// UTF-8, and [`Joined`]. The note may be a secret, and the text of a secret leaves text behind where JSON is made of it.
+pub(crate) fn split_joined(payload: &[u8]) -> Option<(Option<&[u8; 32]>, &str, Joined)> {
+    let (secret, rest) = split_secret(payload)?;
+    let (length, rest) = rest.split_first_chunk::<4>()?;
+    let (note, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+    Some((secret, std::str::from_utf8(note).ok()?, parse(rest)?))
 }
 
 pub(crate) fn render<T: Serialize>(stored: &T) -> Option<Vec<u8>> {

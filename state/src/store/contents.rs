@@ -8,12 +8,33 @@ use zeroize::Zeroizing;
 use super::defect::Defect;
 use super::envelope::{Row, Tree};
 use crate::address::OnionAddress;
-use crate::migrations::{self, Unreadable, v1};
+use crate::client::{AuthorizedClient, ClientName, ClientPublicKey};
+use crate::joined::JoinedService;
+use crate::migrations::{self, Doubt, Unreadable, v1};
 use crate::name::ServiceName;
 use crate::record::{Persistence, ServiceRecord, Wish};
 
 /// The key of the one row of [`Tree::Meta`].
 const CENSUS_KEY: &str = "census";
+
+/// How the key of a row that says that another was replaced begins.
+const REPLACED: &str = "replaced/";
+
+/// A service in one place.
+#[derive(Clone)]
+pub(super) struct Service {
+    pub(super) record: ServiceRecord,
+    pub(super) address: OnionAddress,
+    pub(super) doubt: Doubt,
+}
+
+/// What was said last of a service in this session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) wish: Wish,
+    /// The commit that it was said in.
+    pub(super) generation: u64,
+}
 
 /// What one place holds.
 pub(super) struct Contents {
@@ -22,15 +43,28 @@ pub(super) struct Contents {
     /// In step with `marks`.
     count: v1::Census,
     marks: BTreeMap<(Tree, String), u64>,
-    services: BTreeMap<ServiceName, (ServiceRecord, OnionAddress)>,
-    wishes: BTreeMap<String, Wish>,
+    services: BTreeMap<ServiceName, Service>,
+    wishes: BTreeMap<String, Said>,
+    clients: BTreeMap<ServiceName, BTreeMap<ClientName, AuthorizedClient>>,
+    joined: BTreeMap<ServiceName, JoinedService>,
+    requests: BTreeMap<ClientName, ClientPublicKey>,
     removed: BTreeSet<String>,
 }
 
 impl Contents {
     /// Nothing at all, before the first commit.
     pub(super) const fn empty(place: Persistence) -> Self {
-        let count = v1::Census { place: migrations::place_to_v1(place), services: 0, keys: 0, wishes: 0, digest: 0 };
+        let place_there = migrations::place_to_v1(place);
+        let count = v1::Census {
+            place: place_there,
+            services: 0,
+            keys: 0,
+            wishes: 0,
+            clients: 0,
+            joined: 0,
+            requests: 0,
+            digest: 0,
+        };
         Self {
             place,
             generation: 0,
@@ -38,6 +72,9 @@ impl Contents {
             marks: BTreeMap::new(),
             services: BTreeMap::new(),
             wishes: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            joined: BTreeMap::new(),
+            requests: BTreeMap::new(),
             removed: BTreeSet::new(),
         }
     }
@@ -63,8 +100,9 @@ impl Contents {
             contents.generation = contents.generation.max(row.generation);
             contents.put(row, &addresses)?;
         }
-        // Every record has found its key; is there a record for every key?
-        if contents.services.len() == addresses.len() { Ok(contents) } else { Err(Defect::Strays) }
+        // Every record has found its key; is there a record for every key, and for every client?
+        let is_of_one = contents.clients.keys().all(|service| contents.services.contains_key(service));
+        if is_of_one && contents.services.len() == addresses.len() { Ok(contents) } else { Err(Defect::Strays) }
     }
 
     /// Whether these are the rows that a census counted.
@@ -78,13 +116,38 @@ impl Contents {
     }
 
     /// The services, by name.
-    pub(super) const fn services(&self) -> &BTreeMap<ServiceName, (ServiceRecord, OnionAddress)> {
+    pub(super) const fn services(&self) -> &BTreeMap<ServiceName, Service> {
         &self.services
+    }
+
+    /// The clients of a service, by name.
+    pub(super) fn clients(&self, service: &ServiceName) -> impl Iterator<Item = &AuthorizedClient> {
+        self.clients.get(service).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// The services of others, by name.
+    pub(super) const fn joined(&self) -> &BTreeMap<ServiceName, JoinedService> {
+        &self.joined
+    }
+
+    /// The requests of ours, by name.
+    pub(super) const fn requests(&self) -> &BTreeMap<ClientName, ClientPublicKey> {
+        &self.requests
+    }
+
+    /// What was said last of a service, if anything was.
+    pub(super) fn said(&self, place: Persistence, name: &ServiceName) -> Option<Said> {
+        self.wishes.get(&wish_key(place, name)).copied()
     }
 
     /// What is wished of a service, if anything was said.
     pub(super) fn wish(&self, place: Persistence, name: &ServiceName) -> Option<Wish> {
-        self.wishes.get(&wish_key(place, name)).copied()
+        self.said(place, name).map(|said| said.wish)
+    }
+
+    /// Whether there is a row of that key.
+    pub(super) fn holds(&self, tree: Tree, key: &str) -> bool {
+        self.marks.contains_key(&(tree, key.to_owned()))
     }
 
     /// The names that something is wished of, of one place.
@@ -98,9 +161,13 @@ impl Contents {
         self.marks.get(&(row.tree, row.key.clone())) == Some(&row.mark())
     }
 
-    /// Whether deleted keys are still in the file of the database.
+    /// Whether deleted secrets are still in the file of the database.
     pub(super) fn needs_scrubbing(&self) -> bool {
-        self.removed.iter().any(|removed| removed.starts_with(Tree::Keys.name()))
+        let is_secret = |removed: &String| {
+            let row = removed.strip_prefix(REPLACED).unwrap_or(removed);
+            row.split_once('/').is_some_and(|(tree, _)| Tree::SECRET.iter().any(|secret| secret.name() == tree))
+        };
+        self.removed.iter().any(is_secret)
     }
 
     /// Whether the deleted key of this service is still in the file of the database.
@@ -144,18 +211,39 @@ impl Contents {
     fn put(&mut self, row: &Row, addresses: &BTreeMap<&str, OnionAddress>) -> Result<(), Defect> {
         match row.tree {
             Tree::Services => {
-                let record = migrations::service_from_payload(&row.payload)?;
+                let (record, doubt) = migrations::service_from_payload(&row.payload)?;
                 if record.name().as_str() != row.key || record.persistence() != self.place {
                     return Err(Defect::Strays);
                 }
-                let address = addresses.get(row.key.as_str()).ok_or(Defect::Strays)?;
-                self.services.insert(record.name().clone(), (record, *address));
+                // A record that is replaced keeps its key.
+                let known = self.services.get(record.name()).map(|service| service.address);
+                let address = addresses.get(row.key.as_str()).copied().or(known).ok_or(Defect::Strays)?;
+                self.services.insert(record.name().clone(), Service { record, address, doubt });
             }
             Tree::Wishes => {
                 if self.place == Persistence::Kept {
                     return Err(Defect::Strays);
                 }
-                self.wishes.insert(row.key.clone(), migrations::wish_from_payload(&row.payload)?);
+                let said = Said { wish: migrations::wish_from_payload(&row.payload)?, generation: row.generation };
+                self.wishes.insert(row.key.clone(), said);
+            }
+            Tree::Clients => {
+                let (service, name) = client_of(&row.key).ok_or(Defect::Strays)?;
+                let (public_key, secret) = migrations::client_from_payload(&row.payload)?;
+                let client = AuthorizedClient { name: name.clone(), public_key, secret };
+                self.clients.entry(service).or_default().insert(name, client);
+            }
+            Tree::Joined => {
+                let joined = migrations::joined_from_payload(&row.payload)?;
+                if joined.name.as_str() != row.key || joined.persistence != self.place {
+                    return Err(Defect::Strays);
+                }
+                self.joined.insert(joined.name.clone(), joined);
+            }
+            Tree::Requests => {
+                let name = row.key.parse().map_err(|_| Defect::Strays)?;
+                let (public_key, _) = migrations::client_from_payload(&row.payload)?;
+                self.requests.insert(name, public_key);
             }
             Tree::Removed => {
                 self.removed.insert(row.key.clone());
@@ -180,6 +268,19 @@ impl Contents {
             Tree::Wishes => {
                 self.wishes.remove(key);
             }
+            Tree::Clients => {
+                if let Some((service, name)) = client_of(key) {
+                    let left = self.clients.get_mut(&service).map(|clients| {
+                        clients.remove(&name);
+                        clients.len()
+                    });
+                    if left == Some(0) {
+                        self.clients.remove(&service);
+                    }
+                }
+            }
+            Tree::Joined => self.joined.retain(|name, _| name.as_str() != key),
+            Tree::Requests => self.requests.retain(|name, _| name.as_str() != key),
             Tree::Removed => {
                 self.removed.remove(key);
             }
@@ -216,6 +317,9 @@ impl v1::Census {
             Tree::Services => Some(&mut self.services),
             Tree::Keys => Some(&mut self.keys),
             Tree::Wishes => Some(&mut self.wishes),
+            Tree::Clients => Some(&mut self.clients),
+            Tree::Joined => Some(&mut self.joined),
+            Tree::Requests => Some(&mut self.requests),
             Tree::Removed | Tree::Meta => None,
         }
     }
@@ -242,6 +346,23 @@ impl Change {
 /// The key of a wish. The place is in it: the kept service of a name and the amnesic one are not the same.
 pub(super) fn wish_key(place: Persistence, name: &ServiceName) -> String {
     format!("{}/{name}", place_name(place))
+}
+
+/// The key of a client.
+pub(super) fn client_key(service: &ServiceName, client: &ClientName) -> String {
+    format!("{service}/{client}")
+}
+
+/// The service and the name in the key of a client.
+pub(super) fn client_of(key: &str) -> Option<(ServiceName, ClientName)> {
+    let (service, client) = key.split_once('/')?;
+    Some((service.parse().ok()?, client.parse().ok()?))
+}
+
+/// The key that says that a row was replaced, whose old secret is still in the file of the database. Unlike the key of a
+/// removal it means nothing to a salvage, where the later of two rows counts anyway.
+pub(super) fn replaced_key(tree: Tree, key: &str) -> String {
+    format!("{REPLACED}{}", removed_key(tree, key))
 }
 
 /// The key that says that a row was removed.

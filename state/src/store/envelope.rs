@@ -28,10 +28,28 @@ pub(super) enum Tree {
     Removed,
     /// One row: the generation and the census.
     Meta,
+    /// One row for each client, by `SERVICE/CLIENT`: its public key, and its secret key if that was made here.
+    Clients,
+    /// One row for each service of somebody else, by name: its address, our secret key, what we were told of it.
+    Joined,
+    /// One row for each request of ours, by name: both keys.
+    Requests,
 }
 
 impl Tree {
-    pub(super) const ALL: [Self; 5] = [Self::Services, Self::Keys, Self::Wishes, Self::Removed, Self::Meta];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Services,
+        Self::Keys,
+        Self::Wishes,
+        Self::Removed,
+        Self::Meta,
+        Self::Clients,
+        Self::Joined,
+        Self::Requests,
+    ];
+
+    /// Those with secrets in them: what is removed from these has to be overwritten.
+    pub(super) const SECRET: [Self; 4] = [Self::Keys, Self::Clients, Self::Joined, Self::Requests];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -40,6 +58,9 @@ impl Tree {
             Self::Wishes => "wishes",
             Self::Removed => "removed",
             Self::Meta => "meta",
+            Self::Clients => "clients",
+            Self::Joined => "joined",
+            Self::Requests => "requests",
         }
     }
 
@@ -50,6 +71,9 @@ impl Tree {
             Self::Wishes => 3,
             Self::Removed => 4,
             Self::Meta => 5,
+            Self::Clients => 6,
+            Self::Joined => 7,
+            Self::Requests => 8,
         }
     }
 }

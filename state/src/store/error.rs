@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::defect::Defect;
+use crate::client::{ClientName, MOST_CLIENTS};
 use crate::name::ServiceName;
 
 /// Why the store can not do what was asked, or why a place of it is not usable.
@@ -90,6 +91,74 @@ pub enum StoreError {
         /// The name.
         name: ServiceName,
     },
+    /// Another service has this address.
+    #[error("the service \"{name}\" has this address already")]
+    AddressTaken {
+        /// The other service.
+        name: ServiceName,
+    },
+    /// A service stays in the place where it was made.
+    #[error("the service \"{name}\" is remembered elsewhere, and can not be moved")]
+    OtherPlace {
+        /// The service.
+        name: ServiceName,
+    },
+    /// The name of the client is taken.
+    #[error("the service \"{service}\" has a client named \"{client}\" already")]
+    ClientExists {
+        /// The service.
+        service: ServiceName,
+        /// The client.
+        client: ClientName,
+    },
+    /// There is no such client.
+    #[error("the service \"{service}\" has no client named \"{client}\"")]
+    UnknownClient {
+        /// The service.
+        service: ServiceName,
+        /// The client.
+        client: ClientName,
+    },
+    /// Another client of the service has this key.
+    #[error("the client \"{client}\" of the service \"{service}\" has this key already")]
+    ClientKeyTaken {
+        /// The service.
+        service: ServiceName,
+        /// The other client.
+        client: ClientName,
+    },
+    /// The service has [`MOST_CLIENTS`] clients.
+    #[error("the service \"{service}\" has {MOST_CLIENTS} clients, and Tor can not publish it with many more")]
+    TooManyClients {
+        /// The service.
+        service: ServiceName,
+    },
+    /// The client brought its public key, and only the client has the other half.
+    #[error("the secret key of the client \"{client}\" was made by the client, and is not here")]
+    SecretElsewhere {
+        /// The service.
+        service: ServiceName,
+        /// The client.
+        client: ClientName,
+    },
+    /// The name of the request is taken.
+    #[error("there is a request named \"{name}\" already")]
+    RequestExists {
+        /// The request.
+        name: ClientName,
+    },
+    /// There is no such request.
+    #[error("there is no request named \"{name}\"")]
+    UnknownRequest {
+        /// The request.
+        name: ClientName,
+    },
+    /// There is no joined service of this name.
+    #[error("no service of somebody else is known as \"{name}\"")]
+    NotJoined {
+        /// The name.
+        name: ServiceName,
+    },
     /// Reading or writing failed in some other way.
     #[error("cannot read or write {}", path.display())]
     Io {
@@ -133,7 +202,19 @@ impl StoreError {
             Self::Absent { path } => {
                 format!("Mount or unlock the volume that {} belongs to, then restart", path.display())
             }
-            Self::TooLarge { .. } => "Use fewer ports, or shorter paths".to_owned(),
+            Self::TooLarge { .. } => "Use fewer ports, shorter paths or a shorter note".to_owned(),
+            Self::AddressTaken { .. } => "Remove that service first, or use another key".to_owned(),
+            Self::OtherPlace { .. } => "Remove the service and add it again".to_owned(),
+            Self::ClientExists { .. } => "Choose another name, or remove the client first".to_owned(),
+            Self::UnknownClient { .. } => "See the list of clients of the service for the names".to_owned(),
+            Self::ClientKeyTaken { .. } => "Give each client a key of its own".to_owned(),
+            Self::TooManyClients { .. } => {
+                "Remove clients that no longer need access, or add a second service".to_owned()
+            }
+            Self::SecretElsewhere { .. } => "Ask the client, or remove it and add it with a new key".to_owned(),
+            Self::RequestExists { .. } => "Choose another name, or remove the request first".to_owned(),
+            Self::UnknownRequest { .. } => "See the list of requests for the names".to_owned(),
+            Self::NotJoined { .. } => "See the list of joined services for the names".to_owned(),
             Self::Io { .. } => "Check the medium for errors".to_owned(),
         }
     }
@@ -153,6 +234,16 @@ impl StoreError {
             Self::Unknown { .. } => "unknown",
             Self::Absent { .. } => "absent",
             Self::TooLarge { .. } => "too-large",
+            Self::AddressTaken { .. } => "address-taken",
+            Self::OtherPlace { .. } => "other-place",
+            Self::ClientExists { .. } => "client-exists",
+            Self::UnknownClient { .. } => "unknown-client",
+            Self::ClientKeyTaken { .. } => "client-key-taken",
+            Self::TooManyClients { .. } => "too-many-clients",
+            Self::SecretElsewhere { .. } => "secret-elsewhere",
+            Self::RequestExists { .. } => "request-exists",
+            Self::UnknownRequest { .. } => "unknown-request",
+            Self::NotJoined { .. } => "not-joined",
             Self::Io { .. } => "io",
         }
     }
@@ -207,6 +298,7 @@ mod tests {
     fn a_hint_ends_without_a_full_stop_and_speaks_of_the_place_it_is_about() {
         let path = PathBuf::from("/run/place");
         let name = || "web".parse().unwrap();
+        let client = || "alice".parse().unwrap();
         let cause = || Arc::new(io::Error::other("broken"));
         let all = [
             StoreError::Locked { path: path.clone() },
@@ -220,6 +312,16 @@ mod tests {
             StoreError::Unknown { name: name() },
             StoreError::Absent { path: path.clone() },
             StoreError::TooLarge { name: name() },
+            StoreError::AddressTaken { name: name() },
+            StoreError::OtherPlace { name: name() },
+            StoreError::ClientExists { service: name(), client: client() },
+            StoreError::UnknownClient { service: name(), client: client() },
+            StoreError::ClientKeyTaken { service: name(), client: client() },
+            StoreError::TooManyClients { service: name() },
+            StoreError::SecretElsewhere { service: name(), client: client() },
+            StoreError::RequestExists { name: client() },
+            StoreError::UnknownRequest { name: client() },
+            StoreError::NotJoined { name: name() },
             StoreError::Io { path, cause: cause() },
         ];
         for error in all {

@@ -7,6 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use super::aside::{self, Originals};
 use super::contents::Contents;
 use super::databases;
@@ -17,6 +19,7 @@ use super::error::StoreError;
 use super::export::{self, Export, Generations, Slot};
 use super::recovery::{Loss, Recovery, Rung};
 use super::salvage::{Salvage, salvage};
+use crate::migrations::{self, Doubt, Unreadable};
 use crate::record::Persistence;
 
 /// A place that was opened.
@@ -105,6 +108,10 @@ fn mend(ground: &Ground<'_>, found: Found, originals: &Originals, defect: &Defec
             }
         },
     };
+    let rows = match loss {
+        Loss::Nothing => rows,
+        Loss::NotExcluded | Loss::Proven { .. } => rows.into_iter().map(|row| doubted(row, known + 1)).collect(),
+    };
     let number = newest.unwrap_or(0) + 1;
     databases::write(root, number, ground.place, known + 1, rows)?;
     let (disk, contents) = ground.adopt(number)?;
@@ -112,6 +119,21 @@ fn mend(ground: &Ground<'_>, found: Found, originals: &Originals, defect: &Defec
     let recovery = Recovery { rung, copy, defect: defect.clone(), loss, services: contents.services().len() };
     // The exports that are there were good enough to rebuild from, but are behind now: none counts.
     Ok(Opened { disk, number, contents, exports: [None, None], recovery: Some(recovery) })
+}
+
+/// Closes a service until it is asked for: who may reach it, and whether anybody may, can be among what was lost. It is part
+/// of the record, so that neither a crash nor a reboot makes it forgotten.
+fn doubted(row: Row, generation: u64) -> Row {
+    if row.tree != Tree::Services {
+        return row;
+    }
+    let payload = migrations::service_from_payload(&row.payload)
+        .and_then(|(record, _)| migrations::doubtful_service_to_payload(&record, Doubt::Closed));
+    match payload {
+        Ok(payload) => Row { generation, payload: Zeroizing::new(payload), ..row },
+        // What is written next reads every row, and says so.
+        Err(Unreadable) => row,
+    }
 }
 
 /// What a damaged database gave after all.
@@ -274,8 +296,6 @@ impl Found {
 #[cfg(test)]
 mod tests {
     use std::fs;
-
-    use zeroize::Zeroizing;
 
     use super::super::disk::Write;
     use super::super::files;

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Both places together: what is wished of the services in them, and in what order it is written down.
 
+mod changes;
+mod clients;
+mod joined;
+mod requests;
+mod secrets;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroizing;
 
-use super::contents::{Change as RowChange, removed_key, wish_key};
-use super::defect::Defect;
+use super::contents::{Change as RowChange, Contents, Service, client_key, removed_key, wish_key};
 use super::envelope::{Row, Tree};
 use super::error::StoreError;
 use super::export::Turn;
@@ -15,9 +20,8 @@ use super::exporter::Pending;
 use super::place::{Place, View, is_too_long};
 use super::{StoreLayout, StoredService};
 use crate::Change;
-use crate::address::OnionAddress;
 use crate::key::OnionKey;
-use crate::migrations::{self, Unreadable};
+use crate::migrations::{self, Doubt};
 use crate::name::ServiceName;
 use crate::record::{Autostart, Persistence, ServiceRecord, Wish};
 
@@ -68,7 +72,8 @@ impl Places {
         // If a name is in both places (added while the kept one was not there), the amnesic one is what runs.
         let all = kept.contents.services().iter().chain(amnesic.contents.services());
         all.map(|(name, found)| {
-            let stored = stored(found, &amnesic);
+            let contents = if found.record.persistence() == Persistence::Kept { &kept } else { &amnesic };
+            let stored = stored(found, &contents.contents, &amnesic);
             let stays_closed = in_doubt || unacknowledged.contains(name);
             let wish = if stays_closed { Wish::Disabled } else { stored.wish };
             (name.clone(), StoredService { wish, ..stored })
@@ -83,8 +88,11 @@ impl Places {
     /// The service of that name that counts.
     fn find(&self, name: &ServiceName) -> Option<StoredService> {
         let (kept, amnesic) = (self.kept.view(), self.amnesic.view());
-        let found = amnesic.contents.services().get(name).or_else(|| kept.contents.services().get(name));
-        found.map(|found| stored(found, &amnesic))
+        let found = [&amnesic.contents, &kept.contents].into_iter().find_map(|contents| {
+            let found = contents.services().get(name)?;
+            Some(stored(found, contents, &amnesic))
+        });
+        found
     }
 
     pub(super) fn add(&self, record: &ServiceRecord, key: &OnionKey, wish: Wish) -> Result<(), StoreError> {
@@ -97,7 +105,9 @@ impl Places {
             return Err(StoreError::Exists { name: name.clone() });
         }
         let too_large = |_| StoreError::TooLarge { name: name.clone() };
-        let service = row(Tree::Services, name.as_str(), migrations::service_to_payload(record).map_err(too_large)?);
+        self.ensure_address_is_free(&key.address(), None)?;
+        let payload = migrations::service_to_payload(record).map_err(too_large)?;
+        let service = row(Tree::Services, name.as_str(), payload);
         if is_too_long(&service) {
             return Err(StoreError::TooLarge { name: name.clone() });
         }
@@ -128,7 +138,7 @@ impl Places {
     /// Removes what an error left of a service that was to be added. If that fails as well, it stays closed.
     fn take_back(&self, place: Persistence, name: &ServiceName) {
         let is_there = self.of(place).view().contents.services().contains_key(name);
-        if is_there && self.of(place).commit(forget_service(place, name)).is_ok() {
+        if is_there && self.of(place).commit(self.forget_service(place, name)).is_ok() {
             let _ = self.of(place).scrub();
         }
         if self.of(place).is_open() {
@@ -137,6 +147,19 @@ impl Places {
             // Nobody knows whether it is in there: then it is closed, also after a restart of ours.
             let _ = self.amnesic.commit(vec![RowChange::Put(row)]);
         }
+    }
+
+    /// Deletes record, key and clients, and the wish where it is in the same place.
+    fn forget_service(&self, place: Persistence, name: &ServiceName) -> Vec<RowChange> {
+        let trees = [Tree::Services, Tree::Keys];
+        let mut changes: Vec<_> = trees.into_iter().flat_map(|tree| forget(tree, name.as_str().to_owned())).collect();
+        let view = self.of(place).view();
+        let clients = view.contents.clients(name).map(|client| client_key(name, &client.name));
+        changes.extend(clients.flat_map(|key| forget(Tree::Clients, key)));
+        if place == Persistence::Amnesic {
+            changes.extend(forget_wish(place, name));
+        }
+        changes
     }
 
     /// A wish without a service means nothing: if this fails, it is dropped at the next opening.
@@ -159,7 +182,7 @@ impl Places {
             self.unacknowledged().insert(name.clone());
         }
         let done = match wish {
-            Wish::Enabled => self.amnesic.commit(vec![RowChange::Put(row)]),
+            Wish::Enabled => self.amnesic.commit(vec![RowChange::Put(row)]).and_then(|()| self.dispel(place, name)),
             // Closing has to work when nothing else does.
             Wish::Disabled => self.amnesic.commit_closing(|| Ok(vec![RowChange::Put(wish_row(place, name, wish)?)])),
         };
@@ -186,7 +209,7 @@ impl Places {
         };
         let place = service.record.persistence();
         self.ensure_open(place)?;
-        self.of(place).commit_closing(|| Ok(forget_service(place, name)))?;
+        self.of(place).commit_closing(|| Ok(self.forget_service(place, name)))?;
         self.unacknowledged().remove(name);
         self.drop_wish(place, name);
         self.of(place).scrub()?;
@@ -216,25 +239,17 @@ impl Places {
     pub(super) fn key(&self, name: &ServiceName) -> Result<OnionKey, StoreError> {
         let place = self.both().into_iter().rev().find(|place| place.view().contents.services().contains_key(name));
         let place = place.ok_or_else(|| self.unknown(name))?;
-        if let Ok(key) = place.key(name) {
-            return Ok(key);
-        }
-        // Closed after an error, or rewritten at this moment. Once more, with nobody else writing.
-        let _writer = self.lock();
-        self.ensure_open(place.persistence())?;
-        let again = place.key(name);
-        if again.is_ok() || !place.view().contents.services().contains_key(name) {
-            return again;
-        }
-        place.mend();
-        self.settle();
-        place.key(name)
+        self.secret(place, Tree::Keys, name.as_str(), migrations::key_from_payload)
     }
 
     /// Nothing of this name is in what can be read. If something can not be read, that is the answer.
     fn unknown(&self, name: &ServiceName) -> StoreError {
-        let problem = self.both().into_iter().find_map(|place| place.view().problem.clone());
-        problem.map_or_else(|| StoreError::Unknown { name: name.clone() }, |problem| StoreError::clone(&problem))
+        self.problem().unwrap_or_else(|| StoreError::Unknown { name: name.clone() })
+    }
+
+    /// What is wrong with the first place that can not be read.
+    fn problem(&self) -> Option<StoreError> {
+        self.both().into_iter().find_map(|place| place.view().problem.as_deref().cloned())
     }
 
     fn ensure_open(&self, place: Persistence) -> Result<(), StoreError> {
@@ -301,21 +316,24 @@ impl Places {
     }
 }
 
-impl Place {
-    fn key(&self, name: &ServiceName) -> Result<OnionKey, StoreError> {
-        let row = self.row(Tree::Keys, name.as_str())?;
-        migrations::key_from_payload(&row.payload).map_err(|Unreadable| self.defective(Defect::Form))
-    }
-}
-
-fn stored((record, address): &(ServiceRecord, OnionAddress), amnesic: &View) -> StoredService {
-    let wish = match amnesic.contents.wish(record.persistence(), record.name()) {
+fn stored(found: &Service, contents: &Contents, amnesic: &View) -> StoredService {
+    let record = &found.record;
+    let said = amnesic.contents.said(record.persistence(), record.name());
+    let wish = match said.map(|said| said.wish) {
+        // Something about it may have been lost.
+        _ if found.doubt == Doubt::Closed => Wish::Disabled,
         Some(wish) => wish,
         // Nothing is known of this session: closed. What was once read stays known when the place has a problem.
         None if !amnesic.was_read() => Wish::Disabled,
         None => wish_after_boot(record),
     };
-    StoredService { record: record.clone(), address: *address, wish }
+    StoredService {
+        record: record.clone(),
+        address: found.address,
+        wish,
+        clients: contents.clients(record.name()).cloned().collect(),
+        enabled_at: said.map_or(0, |said| said.generation),
+    }
 }
 
 /// What counts when nothing was said in this session.
@@ -337,16 +355,6 @@ fn wish_row(place: Persistence, name: &ServiceName, wish: Wish) -> Result<Row, S
 
 fn forget_wish(place: Persistence, name: &ServiceName) -> Vec<RowChange> {
     forget(Tree::Wishes, wish_key(place, name)).into()
-}
-
-/// Deletes record and key, and the wish where it is in the same place.
-fn forget_service(place: Persistence, name: &ServiceName) -> Vec<RowChange> {
-    let trees = [Tree::Services, Tree::Keys];
-    let mut changes: Vec<_> = trees.into_iter().flat_map(|tree| forget(tree, name.as_str().to_owned())).collect();
-    if place == Persistence::Amnesic {
-        changes.extend(forget_wish(place, name));
-    }
-    changes
 }
 
 /// Deletes a row and writes down that it was deleted.

@@ -37,7 +37,8 @@ pub enum Rung {
 pub enum Loss {
     /// Nothing: the database and its exports know of the same last commit, and all that it counted is there.
     Nothing,
-    /// Nothing that anything knows of, but one of the two can not be asked. Changes after the last export may be missing.
+    /// Nothing that anything knows of, but one of the two can not be asked. Changes after the last export may be missing:
+    /// who may reach a service is among them, so all services are disabled until asked for.
     NotExcluded,
     /// Something is. All services are disabled until asked for.
     Proven {
@@ -82,8 +83,8 @@ impl Recovery {
     pub fn hint(&self) -> String {
         let look = match self.loss {
             Loss::Nothing => "",
-            Loss::NotExcluded => "Look through the list of services. ",
-            Loss::Proven { .. } => "Look through the list of services; all of them were disabled. ",
+            Loss::NotExcluded => "Look through the list of services and their clients; all of them were disabled. ",
+            Loss::Proven { .. } => "Look through the list of services and their clients; all of them were disabled. ",
         };
         format!(
             "{look}The damaged files are in {}. They hold secret keys: delete them when nothing is missing",

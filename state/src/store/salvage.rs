@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What can be had from the ruins: rows from anywhere in, the best state that they prove out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::contents::{Contents, removed_key};
+use super::contents::{Contents, client_of, removed_key};
 use super::envelope::{Row, Tree};
 use super::export::Export;
 use super::recovery::Loss;
+use crate::client::ClientPublicKey;
+use crate::migrations;
+use crate::name::ServiceName;
 use crate::record::Persistence;
 
 /// A state to go on from.
@@ -58,7 +61,7 @@ pub(super) fn salvage(place: Persistence, ruins: Vec<Row>, exports: Vec<Export>,
                 let latest = removals.entry(row.key).or_default();
                 *latest = row.generation.max(*latest);
             }
-            Tree::Services | Tree::Keys | Tree::Wishes => {
+            Tree::Services | Tree::Keys | Tree::Wishes | Tree::Clients | Tree::Joined | Tree::Requests => {
                 let id = (row.tree, row.key.clone());
                 if is_exported {
                     only_exported.insert(id.clone(), copy(&row));
@@ -92,16 +95,20 @@ pub(super) fn salvage(place: Persistence, ruins: Vec<Row>, exports: Vec<Export>,
     Some(Salvage { rows, loss: Loss::Proven { known: top, certain: base } })
 }
 
-/// An export, and what the ruins have that is later. A record or a key alone is of no use.
+/// An export, and what the ruins have that is later. A record or a key alone is of no use, nor is a client without a
+/// record.
 fn above(mut ground: Best, best: Best, base: u64) -> Vec<Row> {
     let later: Best = best.into_iter().filter(|(_, row)| row.generation > base).collect();
-    let paired =
-        |key: &str| [Tree::Services, Tree::Keys].into_iter().all(|tree| later.contains_key(&(tree, key.to_owned())));
+    let is_there = |tree: Tree, key: &str| {
+        let id = (tree, key.to_owned());
+        later.contains_key(&id) || ground.contains_key(&id)
+    };
     let usable: Vec<_> = later
         .keys()
         .filter(|(tree, key)| match tree {
-            Tree::Services | Tree::Keys => paired(key),
-            Tree::Wishes => true,
+            Tree::Services => is_there(Tree::Keys, key),
+            Tree::Keys => is_there(Tree::Services, key),
+            Tree::Wishes | Tree::Clients | Tree::Joined | Tree::Requests => true,
             Tree::Removed | Tree::Meta => false,
         })
         .cloned()
@@ -111,7 +118,25 @@ fn above(mut ground: Best, best: Best, base: u64) -> Vec<Row> {
             ground.insert(id, copy(row));
         }
     }
+    drop_strays(&mut ground);
     ground.into_values().collect()
+}
+
+/// Leaves out clients without a service, and of two clients of a service with the same key the older one: if one of them
+/// were removed, it would still have access.
+fn drop_strays(rows: &mut Best) {
+    let mut latest: BTreeMap<(ServiceName, ClientPublicKey), (u64, String)> = BTreeMap::new();
+    for ((_, key), row) in rows.iter().filter(|((tree, _), _)| *tree == Tree::Clients) {
+        let Some((service, _)) = client_of(key) else { continue };
+        let Ok((public_key, _)) = migrations::client_from_payload(&row.payload) else { continue };
+        let candidate = (row.generation, key.clone());
+        if rows.contains_key(&(Tree::Services, service.as_str().to_owned())) {
+            let known = latest.entry((service, public_key)).or_default();
+            *known = candidate.max(known.clone());
+        }
+    }
+    let kept: BTreeSet<String> = latest.into_values().map(|(_, key)| key).collect();
+    rows.retain(|(tree, key), _| *tree != Tree::Clients || kept.contains(key));
 }
 
 fn copy(row: &Row) -> Row {
@@ -125,7 +150,6 @@ mod tests {
     use super::super::contents::Change;
     use super::*;
     use crate::key::OnionKey;
-    use crate::migrations;
     use crate::record::{Autostart, ServiceRecord};
 
     const PLACE: Persistence = Persistence::Kept;

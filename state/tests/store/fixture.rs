@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use tails_server_state::{
-    Autostart, Loss, OnionKey, Persistence, PortMap, ServiceRecord, Store, StoreLayout, StoredService, Wish,
+    AuthorizedClient, Autostart, Change, ClientAuthorization, ClientSecretKey, Exposure, JoinedService, Loss,
+    NewClient, NewClientKey, OnionKey, Persistence, PortMap, ProofOfWork, SecretHeld, ServiceRecord, Store, StoreError,
+    StoreLayout, StoredService, Wish,
 };
 
 use crate::given::{copy_tree, database, layout, name};
@@ -20,27 +22,94 @@ fn throw_away(byte: u8) -> OnionKey {
     OnionKey::from_expanded(&[byte; OnionKey::BYTES]).unwrap()
 }
 
-fn expected() -> Vec<(StoredService, OnionKey)> {
+/// A key of a client that everybody knows.
+fn throw_away_client(byte: u8) -> ClientSecretKey {
+    ClientSecretKey::from_bytes(&[byte; ClientSecretKey::BYTES]).unwrap()
+}
+
+/// What is expected of one service. The last part says which secret keys of its clients are there.
+struct Expected {
+    service: StoredService,
+    key: OnionKey,
+    clients: Vec<NewClient>,
+}
+
+fn expected() -> Vec<Expected> {
     let service = |name: &str, persistence, autostart, ports: &[&str], wish, byte| {
         let ports: Vec<_> = ports.iter().map(|port| port.parse().unwrap()).collect();
         let ports = PortMap::try_from(ports).unwrap();
         let record = ServiceRecord::new(name.parse().unwrap(), persistence, autostart, ports).unwrap();
-        (StoredService { record, address: throw_away(byte).address(), wish }, throw_away(byte))
+        let service =
+            StoredService { record, address: throw_away(byte).address(), wish, clients: Vec::new(), enabled_at: 0 };
+        Expected { service, key: throw_away(byte), clients: Vec::new() }
+    };
+    let client = |name: &str, key| NewClient { name: name.parse().unwrap(), key };
+    let mut chat = service("chat", Persistence::Kept, Autostart::Off, &["64738"], Wish::Enabled, 0x48);
+    chat.clients.push(client("alice", NewClientKey::Made(throw_away_client(0x41))));
+    chat.clients.push(client("bob", NewClientKey::Brought(throw_away_client(0x42).public_key())));
+    chat.service.record = chat.service.record.with_exposure(Exposure {
+        client_authorization: ClientAuthorization::On,
+        max_streams: Some("100".parse().unwrap()),
+        proof_of_work: Some(ProofOfWork::new(5, 50).unwrap()),
+    });
+    let mut pad =
+        service("pad", Persistence::Amnesic, Autostart::Off, &["80:unix:/run/pad/http.sock"], Wish::Enabled, 0x50);
+    pad.clients.push(client("alice", NewClientKey::Made(throw_away_client(0x43))));
+    let web = service("web", Persistence::Kept, Autostart::On, &["80:8080", "443:[::1]:8443"], Wish::Disabled, 0x58);
+    let mut all = vec![chat, pad, web];
+    for expected in &mut all {
+        let listed = expected.clients.iter().map(|client| AuthorizedClient {
+            name: client.name.clone(),
+            public_key: client.key.public_key(),
+            secret: if client.key.secret().is_some() { SecretHeld::Here } else { SecretHeld::Elsewhere },
+        });
+        expected.service.clients = listed.collect();
+    }
+    all
+}
+
+fn expected_joined() -> Vec<(JoinedService, Option<ClientSecretKey>)> {
+    let joined = |name: &str, persistence, title: Option<&str>, note: &str, byte| JoinedService {
+        name: name.parse().unwrap(),
+        address: throw_away(byte).address(),
+        persistence,
+        title: title.map(str::to_owned),
+        ports: vec!["80".parse().unwrap(), "443".parse().unwrap()],
+        note: note.to_owned(),
+        expires: title.map(|_| 2_000_000_000),
     };
     vec![
-        service("chat", Persistence::Kept, Autostart::Off, &["64738"], Wish::Enabled, 0x48),
-        service("pad", Persistence::Amnesic, Autostart::Off, &["80:unix:/run/pad/http.sock"], Wish::Enabled, 0x50),
-        service("web", Persistence::Kept, Autostart::On, &["80:8080", "443:[::1]:8443"], Wish::Disabled, 0x58),
+        (joined("blog", Persistence::Amnesic, None, "", 0x68), None),
+        (joined("mumble", Persistence::Kept, Some("Mümble"), "password: x\n", 0x70), Some(throw_away_client(0x44))),
     ]
 }
 
-fn check(store: &Store) {
-    let expected = expected();
-    assert_eq!(store.services(), expected.iter().map(|(service, _)| service.clone()).collect::<Vec<_>>());
-    for (service, key) in expected {
-        let stored = store.key(service.record.name()).unwrap();
-        assert_eq!(stored.expose_expanded(), key.expose_expanded());
+fn check(store: &Store, is_doubted: impl Fn(&ServiceRecord) -> bool) {
+    let services = store.services();
+    for (found, Expected { service, key, clients }) in services.iter().zip(expected()) {
+        let wish = if is_doubted(&service.record) { Wish::Disabled } else { service.wish };
+        assert_eq!(*found, StoredService { wish, enabled_at: found.enabled_at, ..service.clone() });
+        assert!(found.enabled_at > 0);
+        let name = service.record.name();
+        assert_eq!(store.key(name).unwrap().expose_expanded(), key.expose_expanded());
+        for client in clients {
+            match (store.client_key(name, &client.name), client.key.secret()) {
+                (Ok(found), Some(key)) => assert_eq!(found.expose_bytes(), key.expose_bytes()),
+                (Err(StoreError::SecretElsewhere { .. }), None) => {}
+                (found, _) => panic!("{found:?}"),
+            }
+        }
     }
+    assert_eq!(services.len(), expected().len());
+    let joined = expected_joined();
+    assert_eq!(store.joined(), joined.iter().map(|(joined, _)| joined.clone()).collect::<Vec<_>>());
+    for (joined, key) in joined {
+        let found = store.joined_key(&joined.name).unwrap();
+        assert_eq!(found.map(|key| *key.expose_bytes()), key.map(|key| *key.expose_bytes()));
+    }
+    let request = throw_away_client(0x45);
+    let (name, key) = store.request_key_for(&request.public_key()).unwrap().unwrap();
+    assert_eq!((name.as_str(), key.expose_bytes()), ("me", request.expose_bytes()));
 }
 
 fn copy(root: &Path) -> StoreLayout {
@@ -60,7 +129,7 @@ fn a_store_of_version_1_opens_with_all_that_was_in_it() {
             assert!(store.problem(place).is_none(), "{:?}", store.problem(place));
             assert_eq!(store.recovery(place), None);
         }
-        check(&store);
+        check(&store, |_| false);
     }
 }
 
@@ -71,7 +140,7 @@ fn an_export_of_version_1_is_enough() {
     std::fs::remove_dir_all(database(&layout.kept)).unwrap();
     let store = Store::open(&layout);
     assert_eq!(store.recovery(Persistence::Kept).unwrap().loss, Loss::NotExcluded);
-    check(&store);
+    check(&store, |record| record.persistence() == Persistence::Kept);
 }
 
 /// Not a test: how the fixture was made.
@@ -80,15 +149,22 @@ fn an_export_of_version_1_is_enough() {
 fn write() {
     let layout = layout(&PathBuf::from(std::env::var_os(DIRECTORY).unwrap()));
     let store = Store::open(&layout);
-    for (service, key) in expected() {
+    for Expected { service, key, clients } in expected() {
         store.add(&service.record, &key, Wish::Enabled).unwrap();
+        for client in clients {
+            store.add_client(service.record.name(), client).unwrap();
+        }
     }
+    for (joined, key) in expected_joined() {
+        assert_eq!(store.join(&joined, key.as_ref()).unwrap(), Change::Changed);
+    }
+    store.add_request(&"me".parse().unwrap(), &throw_away_client(0x45), Persistence::Amnesic).unwrap();
     let removed = crate::given::record("gone", Persistence::Kept, Autostart::Off);
     store.add(&removed, &throw_away(0x60), Wish::Enabled).unwrap();
     store.remove(&name("gone")).unwrap();
     store.set_wish(&name("web"), Wish::Disabled).unwrap();
     drop(store);
-    check(&Store::open(&layout));
+    check(&Store::open(&layout), |_| false);
     for place in [&layout.kept, &layout.amnesic] {
         for left in ["ballast", "state.lock"] {
             std::fs::remove_file(place.join(left)).unwrap();

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The part of the store that is about access: who may reach a service, and which services of others we may reach.
+
+use super::{Store, StoreError};
+use crate::Change;
+use crate::client::{ClientName, ClientPublicKey, ClientSecretKey, NewClient};
+use crate::joined::{JoinedService, PendingRequest};
+use crate::key::OnionKey;
+use crate::name::ServiceName;
+use crate::record::{Persistence, ServiceRecord};
+
+/// Changing a service.
+impl Store {
+    /// Replaces exposure, autostart and ports of a service. Only this opens a service that was for its clients alone.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] if there is no such service, [`StoreError::OtherPlace`] if it is in the other place, and
+    /// whatever is wrong with its place. After an error a service that was to be opened to everybody is not.
+    pub fn set_record(&self, record: &ServiceRecord) -> Result<Change, StoreError> {
+        self.write(|places| places.set_record(record))
+    }
+
+    /// Gives a service another key, hence another address. The old key is gone from all files before this returns or, where
+    /// that is not possible, as soon as it is; it no longer counts in any case.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] if there is no such service, [`StoreError::AddressTaken`] if another one has this key, and
+    /// whatever is wrong with its place.
+    pub fn replace_key(&self, service: &ServiceName, key: &OnionKey) -> Result<(), StoreError> {
+        self.write(|places| places.replace_key(service, key))
+    }
+}
+
+/// The clients of a service.
+impl Store {
+    /// Remembers a client of a service.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] if there is no such service, [`StoreError::ClientExists`], [`StoreError::ClientKeyTaken`],
+    /// [`StoreError::TooManyClients`], and whatever is wrong with the place of the service. After an error the client was
+    /// taken back; where that was not possible either, it is listed.
+    #[expect(clippy::needless_pass_by_value, reason = "the key is the store's from here on")]
+    pub fn add_client(&self, service: &ServiceName, client: NewClient) -> Result<(), StoreError> {
+        self.write(|places| places.add_client(service, &client))
+    }
+
+    /// Forgets a client, durably, also on a full disk. Its secret key is gone from all files before this returns or, where
+    /// that is not possible, as soon as it is. A client that is not there is [`Change::Unchanged`].
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] if there is no such service, and whatever is wrong with its place.
+    pub fn remove_client(&self, service: &ServiceName, client: &ClientName) -> Result<Change, StoreError> {
+        self.write(|places| places.remove_client(service, client))
+    }
+
+    /// Gives a client another name, and changes nothing else.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] if there is no such service, [`StoreError::UnknownClient`], [`StoreError::ClientExists`], and
+    /// whatever is wrong with the place of the service.
+    pub fn rename_client(
+        &self,
+        service: &ServiceName,
+        from: &ClientName,
+        to: &ClientName,
+    ) -> Result<Change, StoreError> {
+        self.write(|places| places.rename_client(service, from, to))
+    }
+
+    /// The secret key of a client.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] if there is no such service, [`StoreError::UnknownClient`], [`StoreError::SecretElsewhere`] if
+    /// only the client has it, and whatever is wrong with the place of the service.
+    pub fn client_key(&self, service: &ServiceName, client: &ClientName) -> Result<ClientSecretKey, StoreError> {
+        self.places.client_key(service, client)
+    }
+}
+
+/// Services of others.
+impl Store {
+    /// Remembers a service of somebody else, and the key that opens it if it takes one. One that is known by this name and
+    /// has the same address is replaced as a whole, with its key.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if the name is that of a joined service with another address, [`StoreError::TooLarge`] if the
+    /// note is too long, and whatever is wrong with its place.
+    pub fn join(&self, service: &JoinedService, key: Option<&ClientSecretKey>) -> Result<Change, StoreError> {
+        self.write(|places| places.join(service, key))
+    }
+
+    /// The services of others, by name. Taken from memory.
+    #[must_use]
+    pub fn joined(&self) -> Vec<JoinedService> {
+        self.places.joined().into_values().collect()
+    }
+
+    /// The key that opens a service of somebody else, if it takes one.
+    ///
+    /// # Errors
+    /// [`StoreError::NotJoined`] if there is no such service, and whatever is wrong with its place.
+    pub fn joined_key(&self, name: &ServiceName) -> Result<Option<ClientSecretKey>, StoreError> {
+        self.places.joined_key(name)
+    }
+
+    /// Forgets a service of somebody else, as [`Store::remove_client`] forgets a client.
+    ///
+    /// # Errors
+    /// Whatever is wrong with its place.
+    pub fn leave(&self, name: &ServiceName) -> Result<Change, StoreError> {
+        self.write(|places| places.leave(name))
+    }
+}
+
+/// Requests to be let in.
+impl Store {
+    /// Remembers a key that was made for a service of somebody else.
+    ///
+    /// # Errors
+    /// [`StoreError::RequestExists`] if the name is that of a request with another key, and whatever is wrong with its place.
+    pub fn add_request(
+        &self,
+        name: &ClientName,
+        key: &ClientSecretKey,
+        persistence: Persistence,
+    ) -> Result<Change, StoreError> {
+        self.write(|places| places.add_request(name, key, persistence))
+    }
+
+    /// The requests, by name. Taken from memory.
+    #[must_use]
+    pub fn requests(&self) -> Vec<PendingRequest> {
+        self.places.requests()
+    }
+
+    /// The key of a request.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownRequest`] if there is no such request, and whatever is wrong with its place.
+    pub fn request_key(&self, name: &ClientName) -> Result<ClientSecretKey, StoreError> {
+        self.places.request_key(name)
+    }
+
+    /// The request whose public key this is, and its secret key.
+    ///
+    /// # Errors
+    /// Whatever is wrong with a place that it may be in.
+    pub fn request_key_for(
+        &self,
+        public_key: &ClientPublicKey,
+    ) -> Result<Option<(ClientName, ClientSecretKey)>, StoreError> {
+        self.places.request_key_for(public_key)
+    }
+
+    /// Forgets a request, as [`Store::remove_client`] forgets a client.
+    ///
+    /// # Errors
+    /// Whatever is wrong with its place.
+    pub fn remove_request(&self, name: &ClientName) -> Result<Change, StoreError> {
+        self.write(|places| places.remove_request(name))
+    }
+}
