@@ -65,7 +65,7 @@ impl ControlPort {
 impl Tor for ControlPort {
     async fn add_onion(&self, generation: Generation, onion: NewOnion) -> Result<(), AddOnionError> {
         let client = self.client(generation).ok_or(AddOnionError::ConnectionLost)?;
-        let command = AddOnion { key: &onion.key, address: onion.address, ports: &onion.ports };
+        let command = AddOnion::new(&onion.key, onion.address, &onion.ports);
         client.add_onion(&command).await.map_err(|cause| why_not_added(&cause))
     }
 
@@ -89,7 +89,12 @@ fn why_not_added(cause: &CommandError) -> AddOnionError {
     let refusal = match cause {
         CommandError::Lost { .. } => return AddOnionError::ConnectionLost,
         CommandError::Refused { refusal, .. } => refusal,
-        CommandError::WrongServiceId | CommandError::Argument { .. } => {
+        CommandError::WrongServiceId
+        | CommandError::WrongClients
+        | CommandError::Clients(_)
+        | CommandError::Circuits(_)
+        | CommandError::VisitorsKeepComing { .. }
+        | CommandError::Argument { .. } => {
             return AddOnionError::Refused(cause.to_string());
         }
     };
@@ -101,6 +106,7 @@ fn why_not_added(cause: &CommandError) -> AddOnionError {
         | Refusal::Ports
         | Refusal::Flags(_)
         | Refusal::Limits(_)
+        | Refusal::NoProofOfWork
         | Refusal::ClientKey
         | Refusal::NoClients
         | Refusal::NotRestricted
@@ -113,6 +119,8 @@ fn why_not_added(cause: &CommandError) -> AddOnionError {
         | Refusal::Failed(_)
         | Refusal::Internal(_)
         | Refusal::UnknownService
+        | Refusal::UnknownCircuit
+        | Refusal::UnknownKey(_)
         | Refusal::Unknown(_)
         | Refusal::Unexpected { .. } => AddOnionError::Failed(refusal.to_string()),
     }
@@ -264,7 +272,7 @@ fn facts_of(event: Event) -> Option<TorFact> {
             .then_some(TorFact::Circuits(false)),
         Event::NetworkLiveness(_)
         | Event::ClockSkew { .. }
-        | Event::ClockJumped
+        | Event::ClockJumped { .. }
         | Event::DangerousVersion { .. }
         | Event::Signal { .. }
         | Event::Other { .. } => None,

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! A handle to one authenticated connection.
 
+mod access;
+mod circuits;
+mod services;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tails_server_state::{Change, OnionAddress};
+use futures_util::future;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::address::ControlAddress;
 use super::auth::{Credentials, Method};
-use super::command::{AddOnion, Command, InvalidArgument};
+use super::command::{Command, InvalidArgument};
 use super::connection::{Request, serve};
 use super::error::{CommandError, ConnectError};
 use super::event::{Event, EventKind};
@@ -20,6 +24,9 @@ use super::info::InfoKey;
 use super::lost::ConnectionLost;
 use super::refusal::Refusal;
 use super::reply::Reply;
+use super::version::TorVersion;
+
+pub use access::ClientAuthAdded;
 
 /// Time for the whole way from connecting to being authenticated.
 // Three replies of a millisecond each. A machine that starts from a slow disk stalls for seconds, not for ten.
@@ -94,6 +101,12 @@ impl Client {
         &self.shared.tor_version
     }
 
+    /// Whether an onion service can have the proof-of-work defence. Not where Tor's version is not understood.
+    #[must_use]
+    pub fn supports_proof_of_work(&self) -> bool {
+        self.shared.tor_version.parse().is_ok_and(|version: TorVersion| version.supports_proof_of_work())
+    }
+
     /// How this program authenticated.
     #[must_use]
     pub fn method(&self) -> Method {
@@ -122,39 +135,22 @@ impl Client {
         }
     }
 
-    /// Adds an onion service, which lives until [`Client::del_onion`] or the end of this connection.
+    /// Asks Tor for values that it may not know, or that a filter before it may not let through: those are left out.
     ///
     /// # Errors
-    /// [`Refusal::Collision`] when there is one with this address, here or on a connection that we can not see;
-    /// [`CommandError::WrongServiceId`] when Tor gave it another address, after deleting it again.
-    pub async fn add_onion(&self, onion: &AddOnion<'_>) -> Result<(), CommandError> {
-        const NAME: &str = "ADD_ONION";
-        let reply = self.ask(Command::add_onion(onion), NAME).await?;
-        let service_id = reply.value("ServiceID");
-        if service_id == Some(onion.address.service_id().as_str()) {
-            return Ok(());
+    /// [`CommandError`]
+    pub async fn get_info_if_known(&self, keys: &[InfoKey]) -> Result<BTreeMap<InfoKey, String>, CommandError> {
+        // Each with a command of its own, for one unknown key refuses all.
+        let answers = future::join_all(keys.iter().map(|key| self.get_info(std::slice::from_ref(key)))).await;
+        let mut values = BTreeMap::new();
+        for answer in answers {
+            match answer {
+                Ok(mut value) => values.append(&mut value),
+                Err(error) if matches!(error.refusal(), Some(Refusal::UnknownKey(_) | Refusal::Filtered)) => {}
+                Err(error) => return Err(error),
+            }
         }
-        // With a service that can not be named or deleted, the connection has to go: it takes along whatever it added.
-        let Some(Ok(other)) = service_id.map(OnionAddress::parse) else { return Err(self.give_up(NAME).await) };
-        if other == onion.address {
-            return Ok(());
-        }
-        match self.del_onion(&other).await {
-            Ok(Change::Changed | Change::Unchanged) => Err(CommandError::WrongServiceId),
-            Err(_) => Err(self.give_up(NAME).await),
-        }
-    }
-
-    /// Deletes an onion service of this connection, or a detached one.
-    ///
-    /// # Errors
-    /// [`CommandError`]; that there is none is [`Change::Unchanged`].
-    pub async fn del_onion(&self, address: &OnionAddress) -> Result<Change, CommandError> {
-        match self.ask(Command::del_onion(address), "DEL_ONION").await {
-            Ok(_) => Ok(Change::Changed),
-            Err(error) if error.refusal() == Some(&Refusal::UnknownService) => Ok(Change::Unchanged),
-            Err(error) => Err(error),
-        }
+        Ok(values)
     }
 
     /// Makes Tor exit when this connection closes. Only for a Tor that this program started.
@@ -178,8 +174,18 @@ impl Client {
         lost.wait_for(Option::is_some).await.ok().and_then(|lost| lost.clone()).unwrap_or(ConnectionLost::GivenUp)
     }
 
-    /// Asks, and waits for the reply.
+    /// Asks, and waits for the reply, which has to be a 250.
     async fn ask(&self, command: Result<Command, InvalidArgument>, name: &'static str) -> Result<Reply, CommandError> {
+        let reply = self.reply(command, name).await?;
+        reply.accepted().map_err(|refusal| CommandError::Refused { command: name, refusal })
+    }
+
+    /// Asks, and waits for the reply, whatever it says.
+    async fn reply(
+        &self,
+        command: Result<Command, InvalidArgument>,
+        name: &'static str,
+    ) -> Result<Reply, CommandError> {
         let command = command.map_err(|InvalidArgument| CommandError::Argument { command: name })?;
         let reply = match Arc::clone(&self.shared.under_way).acquire_owned().await {
             Ok(permit) => {
@@ -190,10 +196,10 @@ impl Client {
             }
             Err(_closed) => None,
         };
-        let Some(reply) = reply else {
-            return Err(CommandError::Lost { command: name, cause: self.closed().await });
-        };
-        reply.accepted().map_err(|refusal| CommandError::Refused { command: name, refusal })
+        match reply {
+            Some(reply) => Ok(reply),
+            None => Err(CommandError::Lost { command: name, cause: self.closed().await }),
+        }
     }
 
     /// Closes the connection, for Tor's answer to this command lacks what it always has.

@@ -6,47 +6,18 @@
 
 use std::fmt;
 
-use tails_server_state::{OnionAddress, OnionKey, PortMap, PortMapping};
+use tails_server_state::{ClientSecretKey, OnionAddress, PortMapping, ProofOfWork};
 use zeroize::Zeroizing;
 
+use super::add_onion::AddOnion;
+use super::circuit::CircuitId;
+use super::encoding::{base64, hex};
 use super::event::EventKind;
 use super::info::InfoKey;
 
 /// The longest line there can be.
 // Everything goes out through a buffer of this size that never grows, so no copy of a key stays behind in freed memory.
 pub(super) const MAX_LINE_BYTES: usize = 64 * 1024;
-
-/// An onion service for Tor: its key and its ports. Always with `DiscardPK`, never with `Detach`.
-///
-/// # Examples
-/// ```
-/// use tails_server::torctl::AddOnion;
-/// use tails_server_state::{OnionKey, PortMap};
-///
-/// let key = OnionKey::generate()?;
-/// let ports = PortMap::try_from(vec!["80:127.0.0.1:8080".parse()?])?;
-/// let onion = AddOnion::new(&key, key.address(), &ports);
-/// assert!(format!("{onion:?}").contains("OnionKey(secret)"));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct AddOnion<'a> {
-    /// The secret key.
-    pub key: &'a OnionKey,
-    /// The address that Tor has to give it.
-    pub address: OnionAddress,
-    /// Its ports.
-    pub ports: &'a PortMap,
-}
-
-impl<'a> AddOnion<'a> {
-    /// A service that everybody with the address may reach.
-    #[must_use]
-    pub const fn new(key: &'a OnionKey, address: OnionAddress, ports: &'a PortMap) -> Self {
-        Self { key, address, ports }
-    }
-}
 
 /// One command line with its CRLF, wiped on drop. `Debug` shows its name only.
 pub(super) struct Command {
@@ -57,21 +28,58 @@ pub(super) struct Command {
 impl Command {
     // control-spec, ADD_ONION
     pub(super) fn add_onion(onion: &AddOnion<'_>) -> Result<Self, InvalidArgument> {
-        let AddOnion { key, address: _, ports } = onion;
         let mut line = Line::new("");
-        // DiscardPK: the reply shall not bring back the key. Detach is never given: what this connection made ends with it.
-        line.word("Flags=DiscardPK")?;
-        for PortMapping { virtual_port, target } in *ports {
+        line.word(&flags(onion))?;
+        if let Some(most) = onion.max_streams {
+            line.word(&format!("MaxStreams={most}"))?;
+        }
+        if let Some(defence) = onion.proof_of_work {
+            line.proof_of_work(defence)?;
+        }
+        for PortMapping { virtual_port, target } in onion.ports {
             line.word(&format!("Port={virtual_port},{target}"))?;
         }
-        line.with_secret("ADD_ONION", "ADD_ONION ED25519-V3:", base64(key.expose_expanded()))
+        // Never ClientAuth, the keyword of version 2: tor 0.4.9 gives no reply to it at all.
+        for client in onion.clients.into_iter().flatten() {
+            line.word(&format!("ClientAuthV3={}", client.base32()))?;
+        }
+        line.with_secret("ADD_ONION", "ADD_ONION ED25519-V3:", base64(onion.key.expose_expanded()))
     }
 
     // control-spec, DEL_ONION: without ".onion"
     pub(super) fn del_onion(address: &OnionAddress) -> Result<Self, InvalidArgument> {
-        let mut line = Line::new("DEL_ONION");
+        Self::about("DEL_ONION", address)
+    }
+
+    // control-spec, ONION_CLIENT_AUTH_ADD: no Flags=Permanent, which would write the key to Tor's disk; no ClientName
+    pub(super) fn add_client_auth(address: &OnionAddress, key: &ClientSecretKey) -> Result<Self, InvalidArgument> {
+        const NAME: &str = "ONION_CLIENT_AUTH_ADD";
+        let beginning = format!("{NAME} {} x25519:", address.service_id());
+        Line::new("").with_secret(NAME, &beginning, base64(key.expose_bytes()))
+    }
+
+    // control-spec, ONION_CLIENT_AUTH_REMOVE
+    pub(super) fn remove_client_auth(address: &OnionAddress) -> Result<Self, InvalidArgument> {
+        Self::about("ONION_CLIENT_AUTH_REMOVE", address)
+    }
+
+    // control-spec, HSFETCH: without ".onion"; Tor chooses the HSDirs
+    pub(super) fn hs_fetch(address: &OnionAddress) -> Result<Self, InvalidArgument> {
+        Self::about("HSFETCH", address)
+    }
+
+    // control-spec, CLOSECIRCUIT: without IfUnused, so its streams end with it
+    pub(super) fn close_circuit(circuit: &CircuitId) -> Result<Self, InvalidArgument> {
+        let mut line = Line::new("CLOSECIRCUIT");
+        line.word(circuit.as_str())?;
+        line.finish("CLOSECIRCUIT")
+    }
+
+    /// A command with an address and nothing else.
+    fn about(name: &'static str, address: &OnionAddress) -> Result<Self, InvalidArgument> {
+        let mut line = Line::new(name);
         line.word(&address.service_id())?;
-        line.finish("DEL_ONION")
+        line.finish(name)
     }
 
     // control-spec, SETEVENTS: replaces the earlier set
@@ -128,6 +136,19 @@ impl fmt::Debug for Command {
     }
 }
 
+/// Flags of ADD_ONION, in the order that filters expect.
+fn flags(onion: &AddOnion<'_>) -> String {
+    // DiscardPK: the reply shall not bring back the key. Detach is never given: what this connection made ends with it.
+    let mut flags = "Flags=DiscardPK".to_owned();
+    if onion.max_streams.is_some() {
+        flags.push_str(",MaxStreamsCloseCircuit");
+    }
+    if onion.clients.is_some() {
+        flags.push_str(",V3Auth");
+    }
+    flags
+}
+
 /// A line in the making; nothing in it is secret.
 struct Line(String);
 
@@ -145,6 +166,12 @@ impl Line {
         self.0.push(' ');
         self.0.push_str(word);
         Ok(())
+    }
+
+    fn proof_of_work(&mut self, defence: ProofOfWork) -> Result<(), InvalidArgument> {
+        self.word("PoWDefensesEnabled=1")?;
+        self.word(&format!("PoWQueueRate={}", defence.rate()))?;
+        self.word(&format!("PoWQueueBurst={}", defence.burst()))
     }
 
     fn finish(self, name: &'static str) -> Result<Command, InvalidArgument> {
@@ -179,66 +206,35 @@ impl Line {
 #[error("an argument can not be written on a control line")]
 pub(super) struct InvalidArgument;
 
-/// Upper-case hexadecimal digits.
-fn hex(bytes: &[u8]) -> impl Iterator<Item = u8> {
-    // Without a table: which memory is read shall not depend on a secret.
-    let digit = |value: u8| value + b'0' + (b'A' - b'9' - 1) * u8::from(value > 9);
-    bytes.iter().flat_map(move |byte| [digit(byte >> 4), digit(byte & 15)])
-}
-
-/// Base64 with padding.
-fn base64(bytes: &[u8]) -> impl Iterator<Item = u8> {
-    bytes.chunks(3).flat_map(|chunk| {
-        let at = |index: usize| chunk.get(index).copied().unwrap_or(0);
-        let sextets = [at(0) >> 2, (at(0) & 3) << 4 | at(1) >> 4, (at(1) & 15) << 2 | at(2) >> 6, at(2) & 63];
-        let written = chunk.len() + 1;
-        std::array::from_fn::<u8, 4, _>(|index| match sextets.get(index) {
-            Some(&sextet) if index < written => base64_character(sextet),
-            Some(_) | None => b'=',
-        })
-    })
-}
-
-/// A to Z, a to z, 0 to 9, + and /, without a table and without a branch.
-fn base64_character(sextet: u8) -> u8 {
-    let from = |first: u8| u8::from(sextet >= first);
-    // Each step is the gap between where the range before would go on and where this one begins.
-    (b'A' + sextet)
-        .wrapping_add(from(26) * (b'a' - b'Z' - 1))
-        .wrapping_sub(from(52) * (b'z' + 1 - b'0'))
-        .wrapping_sub(from(62) * (b'9' + 1 - b'+'))
-        .wrapping_add(from(63) * (b'/' - b'+' - 1))
-}
-
 #[cfg(test)]
 mod tests {
+    use tails_server_state::{ClientPublicKey, MaxStreams, OnionKey, PortMap};
+
     use super::*;
 
     fn shown(command: &Command) -> &str {
         std::str::from_utf8(command.expose_bytes()).unwrap()
     }
 
-    #[test]
-    fn base64_and_hex_as_everybody_else_writes_them() {
-        for (bytes, expected) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE=")]
-        {
-            assert_eq!(String::from_utf8(base64(bytes.as_bytes()).collect()).unwrap(), expected);
-        }
-        let alphabet: Vec<u8> = (0..64).map(base64_character).collect();
-        assert_eq!(alphabet, b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
-        assert_eq!(String::from_utf8(hex(&[0x00, 0x9a, 0xf0, 0xff]).collect()).unwrap(), "009AF0FF");
+    /// A throw-away whose bytes are almost all zero.
+    fn key() -> OnionKey {
+        let mut expanded = [0; OnionKey::BYTES];
+        expanded[31] = 0b0100_0000;
+        OnionKey::from_expanded(&expanded).unwrap()
+    }
+
+    /// That key, as it is written.
+    fn blob() -> String {
+        format!("{}E{}==", "A".repeat(41), "A".repeat(44))
     }
 
     #[test]
     fn the_arguments_come_in_the_order_that_filters_expect() {
-        let mut expanded = [0; OnionKey::BYTES];
-        expanded[31] = 0b0100_0000;
-        let key = OnionKey::from_expanded(&expanded).unwrap();
+        let key = key();
         let mappings = ["443:unix:/run/a.sock", "80:8080", "81:[::1]:81"].map(|text| text.parse().unwrap());
         let ports = PortMap::try_from(mappings.to_vec()).unwrap();
         let command = Command::add_onion(&AddOnion::new(&key, key.address(), &ports)).unwrap();
-        let blob = format!("{}E{}==", "A".repeat(41), "A".repeat(44));
+        let blob = blob();
         assert_eq!(
             shown(&command),
             format!(
@@ -249,10 +245,76 @@ mod tests {
         assert_eq!(shown(&Command::del_onion(&key.address()).unwrap()).len(), "DEL_ONION ".len() + 56 + 2);
     }
 
+    // Public keys of RFC 7748, 6.1.
+    const ALICE: &str = "QUQPACJQWRJ2OVDLP5OHDIXAGMG6DPCATWVZVNFPYO5PKJKPJJVA";
+    const BOB: &str = "32PNW7L3PXA3JU23MHBOZZBVG47YGQ6ILN4GOTNN7R7BI34IFNHQ";
+
+    #[test]
+    fn limits_come_before_the_ports_and_clients_after_them() {
+        let (key, ports) = (key(), PortMap::try_from(vec!["80:8080".parse().unwrap()]).unwrap());
+        let clients = [ALICE, BOB].map(|text| ClientPublicKey::parse(text).unwrap());
+        let most = MaxStreams::new(std::num::NonZeroU16::new(7).unwrap());
+        let defence = ProofOfWork::new(25, 250).unwrap();
+        let public = AddOnion::new(&key, key.address(), &ports);
+        for (onion, rest) in [
+            (public, "DiscardPK Port=80,127.0.0.1:8080".to_owned()),
+            (
+                public.with_max_streams(most),
+                "DiscardPK,MaxStreamsCloseCircuit MaxStreams=7 Port=80,127.0.0.1:8080".to_owned(),
+            ),
+            (
+                public.with_proof_of_work(defence),
+                "DiscardPK PoWDefensesEnabled=1 PoWQueueRate=25 PoWQueueBurst=250 Port=80,127.0.0.1:8080".to_owned(),
+            ),
+            (
+                public.with_clients(&clients),
+                format!("DiscardPK,V3Auth Port=80,127.0.0.1:8080 ClientAuthV3={ALICE} ClientAuthV3={BOB}"),
+            ),
+            (
+                public.with_clients(&clients[1..]).with_proof_of_work(defence).with_max_streams(most),
+                format!(
+                    "DiscardPK,MaxStreamsCloseCircuit,V3Auth MaxStreams=7 PoWDefensesEnabled=1 PoWQueueRate=25 \
+                     PoWQueueBurst=250 Port=80,127.0.0.1:8080 ClientAuthV3={BOB}"
+                ),
+            ),
+        ] {
+            let command = Command::add_onion(&onion).unwrap();
+            assert_eq!(shown(&command), format!("ADD_ONION ED25519-V3:{} Flags={rest}\r\n", blob()));
+        }
+    }
+
+    #[test]
+    fn the_longest_line_fits() {
+        let key = key();
+        let target = "x".repeat(90);
+        let ports = (1..=PortMap::MAX).map(|port| format!("{port}:unix:/run/{target}").parse().unwrap());
+        let ports = PortMap::try_from(ports.collect::<Vec<_>>()).unwrap();
+        let clients = vec![ClientPublicKey::parse(ALICE).unwrap(); AddOnion::MOST_CLIENTS];
+        let onion = AddOnion::new(&key, key.address(), &ports).with_clients(&clients);
+        let length = shown(&Command::add_onion(&onion).unwrap()).len();
+        assert!((17_000..MAX_LINE_BYTES).contains(&length), "{length}");
+    }
+
+    #[test]
+    fn a_credential_is_secret_and_never_permanent() {
+        let secret = ClientSecretKey::from_bytes(&[0xff; 32]).unwrap();
+        let address = key().address();
+        let command = Command::add_client_auth(&address, &secret).unwrap();
+        let (id, blob) = (address.service_id(), "/".repeat(42));
+        assert_eq!(shown(&command), format!("ONION_CLIENT_AUTH_ADD {id} x25519:{blob}8=\r\n"));
+        assert_eq!(format!("{command:?}"), "Command(ONION_CLIENT_AUTH_ADD)");
+    }
+
     #[test]
     fn the_other_lines() {
         let kinds = [EventKind::StatusClient, EventKind::HsDesc];
+        let address = key().address();
+        let id = address.service_id();
+        let circuit = CircuitId::parse("317").unwrap();
         for (command, line) in [
+            (Command::remove_client_auth(&address), format!("ONION_CLIENT_AUTH_REMOVE {id}\r\n").as_str()),
+            (Command::hs_fetch(&address), format!("HSFETCH {id}\r\n").as_str()),
+            (Command::close_circuit(&circuit), "CLOSECIRCUIT 317\r\n"),
             (Command::set_events(&[]), "SETEVENTS\r\n"),
             (Command::set_events(&kinds), "SETEVENTS STATUS_CLIENT HS_DESC\r\n"),
             (Command::get_info(&[InfoKey::Version, InfoKey::OnionsCurrent]), "GETINFO version onions/current\r\n"),

@@ -4,7 +4,9 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::add_onion::InvalidClients;
 use super::address::ControlAddress;
+use super::circuit::InvalidCircuits;
 use super::cookie::CookieError;
 use super::lost::ConnectionLost;
 use super::refusal::Refusal;
@@ -163,6 +165,21 @@ pub enum CommandError {
     /// Tor gave the service another address than its key has; what it made is deleted again.
     #[error("Tor gave the onion service another address than its key has")]
     WrongServiceId,
+    /// Tor did not let in exactly the clients that were asked for; what it made is deleted again.
+    #[error("Tor gave the onion service other clients than were asked for")]
+    WrongClients,
+    /// Tor was not asked: no such service can be made.
+    #[error("Tor was not given the onion service")]
+    Clients(#[from] InvalidClients),
+    /// Tor's list of circuits is not understood: nobody knows what is missing in it.
+    #[error("Tor's list of circuits is of no use")]
+    Circuits(#[from] InvalidCircuits),
+    /// There are always new circuits of visitors; is the service still there?
+    #[error("visitors of the onion service come faster than they can be sent away")]
+    VisitorsKeepComing {
+        /// How many circuits were closed.
+        closed: u32,
+    },
     /// An argument that can not be on a control line; the types of the arguments should have excluded it.
     #[error("bug: an argument of {command} can not be written")]
     Argument {
@@ -177,7 +194,13 @@ impl CommandError {
     pub const fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused { refusal, .. } => Some(refusal),
-            Self::Lost { .. } | Self::WrongServiceId | Self::Argument { .. } => None,
+            Self::Lost { .. }
+            | Self::WrongServiceId
+            | Self::WrongClients
+            | Self::Clients(_)
+            | Self::Circuits(_)
+            | Self::VisitorsKeepComing { .. }
+            | Self::Argument { .. } => None,
         }
     }
 }

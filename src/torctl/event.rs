@@ -62,17 +62,24 @@ pub enum Event {
     ConfChanged(Vec<(String, Option<String>)>),
     /// The network came or went.
     NetworkLiveness(Liveness),
-    /// The clock is wrong by this many seconds (positive: it is ahead).
+    /// The clock is wrong.
     ClockSkew {
-        /// Seconds.
+        /// By how many seconds; positive when it is ahead.
         seconds: i64,
+        /// Who said so.
+        source: ClockSource,
     },
-    /// The clock jumped, or the machine slept.
-    ClockJumped,
+    /// The clock jumped, or the machine slept, and Tor gave up its circuits.
+    ClockJumped {
+        /// By how many seconds, where Tor says it; negative when it went back.
+        seconds: Option<i64>,
+    },
     /// The directory authorities advise against this version of Tor.
     DangerousVersion {
-        /// Tor's name for why: `NEW`, `OBSOLETE`, `UNRECOMMENDED`.
+        /// Tor's name for why: `NEW`, `OLD`, `OBSOLETE`, `UNRECOMMENDED`.
         reason: String,
+        /// The versions that they recommend, separated by commas.
+        recommended: String,
     },
     /// Tor acted upon a signal.
     Signal {
@@ -93,6 +100,19 @@ pub enum Liveness {
     Up,
     /// Nothing did.
     Down,
+}
+
+/// Who noticed that the clock is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ClockSource {
+    /// A directory server: one opinion, which may itself be wrong.
+    DirectoryServer,
+    /// A relay: one opinion.
+    Relay,
+    /// The consensus of the directory authorities, or another document of theirs.
+    Consensus,
+    /// Tor does not say.
+    Unknown,
 }
 
 /// Reads the lines of a 650 reply, each without its code. Total: what is unknown or broken is [`Event::Other`].
@@ -143,12 +163,29 @@ fn status_general(text: &str) -> Option<Event> {
     let argument =
         |wanted: &str| arguments(text).find_map(|Argument { key, value }| if key == wanted { value } else { None });
     match text.split(' ').nth(1)? {
-        "CLOCK_SKEW" => argument("SKEW")?.parse().ok().map(|seconds| Event::ClockSkew { seconds }),
-        "CLOCK_JUMPED" => Some(Event::ClockJumped),
-        "DANGEROUS_VERSION" => {
-            Some(Event::DangerousVersion { reason: keyword(&argument("REASON")?).unwrap_or_default().to_owned() })
+        "CLOCK_SKEW" => {
+            let source = argument("SOURCE").map_or(ClockSource::Unknown, |source| clock_source(&source));
+            argument("SKEW")?.parse().ok().map(|seconds| Event::ClockSkew { seconds, source })
         }
+        "CLOCK_JUMPED" => Some(Event::ClockJumped { seconds: argument("TIME").and_then(|time| time.parse().ok()) }),
+        "DANGEROUS_VERSION" => Some(Event::DangerousVersion {
+            reason: keyword(&argument("REASON")?).unwrap_or_default().to_owned(),
+            recommended: bounded(&argument("RECOMMENDED").unwrap_or_default(), LONGEST_LIST),
+        }),
         _ => None,
+    }
+}
+
+/// The longest list of recommended versions that is kept.
+const LONGEST_LIST: usize = 500;
+
+// control-spec, CLOCK_SKEW: DIRSERV:IP:Port, NETWORKSTATUS:IP:Port, OR:IP:Port, CONSENSUS
+fn clock_source(text: &str) -> ClockSource {
+    match text.split(':').next() {
+        Some("DIRSERV") => ClockSource::DirectoryServer,
+        Some("OR") => ClockSource::Relay,
+        Some("NETWORKSTATUS" | "CONSENSUS") => ClockSource::Consensus,
+        Some(_) | None => ClockSource::Unknown,
     }
 }
 
@@ -176,6 +213,7 @@ mod tests {
     #[test]
     fn lines_of_each_kind() {
         let other = |keyword: &str| Event::Other { keyword: keyword.to_owned() };
+        let skew = |seconds, source| Event::ClockSkew { seconds, source };
         let changed = |list: &[(&str, Option<&str>)]| {
             let own = |&(key, value): &(&str, Option<&str>)| (key.to_owned(), value.map(str::to_owned));
             Event::ConfChanged(list.iter().map(own).collect())
@@ -187,11 +225,20 @@ mod tests {
             ("STATUS_CLIENT NOTICE NOT_ENOUGH_DIR_INFO", Event::NotEnoughDirInfo),
             ("STATUS_CLIENT NOTICE CONSENSUS_ARRIVED", other("STATUS_CLIENT CONSENSUS_ARRIVED")),
             ("STATUS_CLIENT NOTICE BOOTSTRAP", other("STATUS_CLIENT BOOTSTRAP")),
-            ("STATUS_GENERAL WARN CLOCK_SKEW SKEW=-3600 SOURCE=CONSENSUS", Event::ClockSkew { seconds: -3600 }),
-            ("STATUS_GENERAL NOTICE CLOCK_JUMPED TIME=120", Event::ClockJumped),
+            ("STATUS_GENERAL WARN CLOCK_SKEW SKEW=-3600 SOURCE=CONSENSUS", skew(-3600, ClockSource::Consensus)),
+            ("STATUS_GENERAL WARN CLOCK_SKEW SKEW=+60 SOURCE=OR:192.0.2.1:9001", skew(60, ClockSource::Relay)),
             (
-                r#"STATUS_GENERAL WARN DANGEROUS_VERSION CURRENT=0.4.9.11 REASON=OBSOLETE RECOMMENDED="0.5.0""#,
-                Event::DangerousVersion { reason: "OBSOLETE".to_owned() },
+                "STATUS_GENERAL WARN CLOCK_SKEW MIN_SKEW=x SKEW=61 SOURCE=DIRSERV:192.0.2.1:80",
+                skew(61, ClockSource::DirectoryServer),
+            ),
+            ("STATUS_GENERAL WARN CLOCK_SKEW SKEW=61", skew(61, ClockSource::Unknown)),
+            ("STATUS_GENERAL WARN CLOCK_SKEW SKEW=?", other("STATUS_GENERAL CLOCK_SKEW")),
+            ("STATUS_GENERAL NOTICE CLOCK_JUMPED TIME=120", Event::ClockJumped { seconds: Some(120) }),
+            ("STATUS_GENERAL NOTICE CLOCK_JUMPED TIME=-120", Event::ClockJumped { seconds: Some(-120) }),
+            ("STATUS_GENERAL NOTICE CLOCK_JUMPED", Event::ClockJumped { seconds: None }),
+            (
+                r#"STATUS_GENERAL WARN DANGEROUS_VERSION CURRENT=0.4.9.11 REASON=OBSOLETE RECOMMENDED="0.5.0, 0.5.1""#,
+                Event::DangerousVersion { reason: "OBSOLETE".to_owned(), recommended: "0.5.0, 0.5.1".to_owned() },
             ),
             ("NETWORK_LIVENESS UP", Event::NetworkLiveness(Liveness::Up)),
             ("NETWORK_LIVENESS DOWN", Event::NetworkLiveness(Liveness::Down)),
@@ -236,7 +283,7 @@ mod tests {
                 | Event::ConfChanged(_)
                 | Event::NetworkLiveness(_)
                 | Event::ClockSkew { .. }
-                | Event::ClockJumped
+                | Event::ClockJumped { .. }
                 | Event::DangerousVersion { .. }
                 | Event::Signal { .. } => {}
             }

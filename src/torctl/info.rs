@@ -23,6 +23,21 @@ pub enum InfoKey {
     OnionsCurrent,
     /// The onion services of no connection; see [`parse_onions`].
     OnionsDetached,
+    /// The circuits that begin at this Tor; see [`parse_circuits`](super::parse_circuits).
+    // A line has up to half a kilobyte: with 2,000 circuits the reply is longer than torut takes, and the connection ends.
+    CircuitStatus,
+    /// Where Tor's SOCKS ports are; see [`parse_listeners`](super::parse_listeners).
+    SocksListeners,
+    /// When the consensus that Tor has became valid; see [`parse_time`](super::parse_time). Empty without one.
+    ConsensusValidAfter,
+    /// When there will be a newer consensus; as above.
+    ConsensusFreshUntil,
+    /// Until when the consensus can be used; as above.
+    ConsensusValidUntil,
+    /// What Tor's clock says; see [`parse_time`](super::parse_time).
+    Clock,
+    /// What the directory authorities think of this version; see [`VersionStatus`](super::VersionStatus).
+    VersionStatus,
     /// The descriptor that Tor made for an own service.
     ServiceDescriptor(OnionAddress),
 }
@@ -39,6 +54,13 @@ impl InfoKey {
             Self::NetworkLiveness => "network-liveness",
             Self::OnionsCurrent => "onions/current",
             Self::OnionsDetached => "onions/detached",
+            Self::CircuitStatus => "circuit-status",
+            Self::SocksListeners => "net/listeners/socks",
+            Self::ConsensusValidAfter => "consensus/valid-after",
+            Self::ConsensusFreshUntil => "consensus/fresh-until",
+            Self::ConsensusValidUntil => "consensus/valid-until",
+            Self::Clock => "current-time/utc",
+            Self::VersionStatus => "status/version/current",
             Self::ServiceDescriptor(address) => {
                 return Cow::Owned(format!("hs/service/desc/id/{}", address.service_id()));
             }

@@ -3,7 +3,7 @@
 
 use super::text::presentable;
 
-/// What Tor, or a filter before it, answered instead of 250.
+/// What Tor, or a filter before it, answered instead of doing it.
 ///
 /// The texts are Tor's, cut short, and without anything as long as a key or an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +26,10 @@ pub enum Refusal {
     /// 512: limits of streams, or of the proof-of-work defence.
     #[error("Tor does not take the limits: {0}")]
     Limits(String),
-    /// 512: a client's public key is not one.
+    /// 512: this Tor has no proof-of-work defence for services that are added over the control port.
+    #[error("this Tor does not know the proof-of-work defence")]
+    NoProofOfWork,
+    /// 512, 552, 553: a client's key, public or secret, is not one.
     #[error("Tor can not read the key of a client")]
     ClientKey,
     /// 512: restricted to clients, and not one is given.
@@ -35,7 +38,7 @@ pub enum Refusal {
     /// 512: clients are given, and the service is not restricted to them.
     #[error("Tor was given clients for a service that everybody may reach")]
     NotRestricted,
-    /// 512: the address of an onion service is not one.
+    /// 512, 513: the address of an onion service is not one.
     #[error("Tor can not read the onion address")]
     Address,
     /// 512: another argument.
@@ -62,7 +65,13 @@ pub enum Refusal {
     /// 552: no onion service with this address belongs to this connection, nor is detached.
     #[error("Tor has no such onion service")]
     UnknownService,
-    /// 552: no such key, event or option.
+    /// 552: no circuit has this name any more.
+    #[error("Tor has no such circuit")]
+    UnknownCircuit,
+    /// 552: no such key of GETINFO.
+    #[error("Tor does not know how to answer a question: {0}")]
+    UnknownKey(String),
+    /// 552: no such event, option, signal or HSDir.
     #[error("Tor does not know: {0}")]
     Unknown(String),
     /// 553: a value that can not be set.
@@ -79,13 +88,15 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Reads the last line of a reply that is no 250.
+    /// Reads the last line of a reply that is no success.
     pub(super) fn new(code: u16, text: &str) -> Self {
         let shown = || presentable(text);
         match code {
             510 if text.starts_with("Command filtered") => Self::Filtered,
             510 => Self::UnknownCommand(shown()),
             512 => Self::argument(text),
+            // HSFETCH
+            513 if text.starts_with("Invalid argument \"") => Self::Address,
             513 => Self::UnknownArgument(shown()),
             514 => Self::AuthenticationRequired,
             515 => Self::Authentication(shown()),
@@ -93,7 +104,11 @@ impl Refusal {
             550 => Self::Failed(shown()),
             551 => Self::Internal(shown()),
             552 if text.starts_with("Unknown Onion Service id") => Self::UnknownService,
+            552 if text.starts_with("Unknown circuit ") => Self::UnknownCircuit,
+            552 if text.starts_with("Unrecognized key type ") => Self::ClientKey,
+            552 if text.starts_with("Unrecognized key ") => Self::UnknownKey(shown()),
             552 => Self::Unknown(shown()),
+            553 if text.starts_with("Invalid private key ") => Self::ClientKey,
             553 => Self::Value(shown()),
             code => Self::Unexpected { code, text: shown() },
         }
@@ -110,13 +125,15 @@ impl Refusal {
             Self::Flags(presentable(text))
         } else if starts("Invalid MaxStreams") || starts("Invalid PoW") {
             Self::Limits(presentable(text))
-        } else if starts("Cannot decode v3 client auth key") {
+        } else if starts("Bad arguments to ADD_ONION: Unrecognized keyword argument \"PoW") {
+            Self::NoProofOfWork
+        } else if starts("Cannot decode v3 client auth key") || starts("Failed to decode x25519 private key") {
             Self::ClientKey
         } else if starts("No auth clients specified") {
             Self::NoClients
         } else if starts("No auth type specified") {
             Self::NotRestricted
-        } else if starts("Malformed Onion Service id") {
+        } else if starts("Malformed Onion Service id") || starts("Invalid v3 address") {
             Self::Address
         } else {
             Self::Argument(presentable(text))

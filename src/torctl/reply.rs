@@ -24,9 +24,19 @@ impl Reply {
         &self.lines
     }
 
+    /// Its code.
+    pub(super) const fn code(&self) -> u16 {
+        self.code
+    }
+
     /// The value of the first line `KEY=VALUE` with this key.
     pub(super) fn value(&self, key: &str) -> Option<&str> {
-        self.lines.iter().find_map(|line| {
+        self.values(key).next()
+    }
+
+    /// The values of all lines `KEY=VALUE` with this key.
+    pub(super) fn values<'a, 'k>(&'a self, key: &'k str) -> impl Iterator<Item = &'a str> + use<'a, 'k> {
+        self.lines.iter().filter_map(move |line| {
             let value = line.strip_prefix(key)?.strip_prefix('=')?;
             // The value of a block begins on the line after its head.
             Some(value.strip_prefix('\n').unwrap_or(value))
@@ -35,10 +45,12 @@ impl Reply {
 
     /// The reply again if it is a 250, and what it refuses otherwise.
     pub(super) fn accepted(self) -> Result<Self, Refusal> {
-        match self.code {
-            250 => Ok(self),
-            code => Err(Refusal::new(code, self.lines.last().map_or("", String::as_str))),
-        }
+        if self.code == 250 { Ok(self) } else { Err(self.refusal()) }
+    }
+
+    /// What it refuses, for a reply that is no success.
+    pub(super) fn refusal(&self) -> Refusal {
+        Refusal::new(self.code, self.lines.last().map_or("", String::as_str))
     }
 }
 
@@ -74,6 +86,7 @@ mod tests {
         assert_eq!(found.value("none"), Some(""));
         assert_eq!(found.value("k"), None);
         assert_eq!(found.value("OK"), None);
+        assert_eq!(reply(&["a=1", "b=2", "a=", "a"]).values("a").collect::<Vec<_>>(), ["1", ""]);
     }
 
     /// What torut cuts out of these bytes until they end or make no sense.

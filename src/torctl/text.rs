@@ -48,6 +48,16 @@ impl<'a> Iterator for Arguments<'a> {
     }
 }
 
+/// The quoted strings of a text that has nothing else, up to the first thing that is none.
+pub(super) fn quoted(text: &str) -> impl Iterator<Item = String> + '_ {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (value, after) = rest.trim_start_matches(' ').strip_prefix('"').and_then(unquote)?;
+        rest = after;
+        Some(value)
+    })
+}
+
 /// Reads a quoted string up to its closing quote, and gives what follows it. `None` when it never closes.
 // control-spec, QuotedString: \n \t \r and octal are C escapes; a backslash before anything else is that character.
 fn unquote(text: &str) -> Option<(String, &str)> {
