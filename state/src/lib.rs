@@ -8,6 +8,7 @@
 
 mod address;
 mod client;
+mod descriptor_id;
 mod exposure;
 mod joined;
 mod key;
@@ -23,6 +24,7 @@ pub use client::{
     AuthorizedClient, ClientCredential, ClientName, ClientPublicKey, ClientSecretKey, InvalidClientKey,
     InvalidClientName, InvalidCredential, MOST_CLIENTS, NewClient, NewClientKey, SecretHeld,
 };
+pub use descriptor_id::{DescriptorId, TimePeriod};
 pub use exposure::{ClientAuthorization, Exposure, InvalidMaxStreams, InvalidProofOfWork, MaxStreams, ProofOfWork};
 pub use joined::{JoinedService, PendingRequest};
 pub use key::{InvalidKey, OnionKey};
