@@ -13,7 +13,6 @@ use super::defect::Defect;
 use super::disk::{Disk, DiskError, Write};
 use super::envelope::{Row, Tree};
 use super::error::StoreError;
-use super::export;
 use super::files;
 use crate::record::Persistence;
 
@@ -98,11 +97,10 @@ pub(super) fn exists(root: &Path, number: u64) -> bool {
     directory(root, number).exists()
 }
 
-/// The size of what is written anew when a service is removed.
+/// The size of the databases: what one of them takes when it is written anew is not more.
 pub(super) fn bytes(root: &Path) -> io::Result<u64> {
     let databases = files::entries(root)?.into_iter().filter(|path| number(path).is_some());
-    let files = databases.map(|path| path.join("db")).chain(export::paths(root));
-    Ok(files.filter_map(|path| fs::metadata(path).ok()).map(|found| found.len()).sum())
+    Ok(databases.filter_map(|path| fs::metadata(path.join("db")).ok()).map(|found| found.len()).sum())
 }
 
 pub(super) fn directory(root: &Path, number: u64) -> PathBuf {

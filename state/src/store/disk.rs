@@ -26,7 +26,7 @@ use super::files::{self, Kind};
 use super::unhurried::unhurried;
 
 /// Fixed for ever: an existing database can not be opened with another.
-const SEGMENT_BYTES: usize = 512 * 1024;
+pub(super) const SEGMENT_BYTES: usize = 512 * 1024;
 
 /// The longest row.
 // sled splits a leaf once it has more than 16 rows, and moves what is longer than a quarter of a segment to a file of its
@@ -102,6 +102,14 @@ impl Disk {
                 }
             }
             Ok(rows)
+        })
+    }
+
+    /// How long all rows of all trees are.
+    pub(super) fn row_bytes(&self) -> Result<u64, DiskError> {
+        guard(|| {
+            let rows = self.trees.iter().flatten();
+            rows.map(|row| row.map(|(_, bytes)| bytes.len() as u64)).sum()
         })
     }
 

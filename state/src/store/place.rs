@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! One of the two places: its lock, its database, its picture in memory, and what becomes of it after an error.
 
+mod room;
+
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
-use super::ballast;
 use super::contents::{Change, Contents};
 use super::databases;
 use super::defect::Defect;
@@ -38,6 +39,10 @@ pub(super) struct Place {
     lock: Mutex<Option<DirectoryLock>>,
     /// A sync failed: what can be read from the database may not be on the medium.
     is_distrusted: AtomicBool,
+    /// The room that was kept is given back to close something: opening again leaves it so.
+    is_closing: AtomicBool,
+    /// About as long as an export of what is stored is.
+    row_bytes: AtomicU64,
     notes: Notes,
 }
 
@@ -73,6 +78,8 @@ impl Place {
             attempt: Mutex::new(None),
             lock: Mutex::new(None),
             is_distrusted: AtomicBool::new(false),
+            is_closing: AtomicBool::new(false),
+            row_bytes: AtomicU64::new(0),
             notes: Notes::new(persistence),
         };
         place.reopen();
@@ -148,7 +155,7 @@ impl Place {
 
     fn reopen(&self) {
         self.put_database(None, |_| ());
-        let opened = self.with_ballast(|| self.try_open());
+        let opened = self.with_room_to_open(|| self.try_open());
         *held(&self.attempt) = Some(Instant::now());
         match opened {
             Ok(opened) => self.take_over(opened),
@@ -192,6 +199,8 @@ impl Place {
         *exports = opened.exports;
         *held(&self.exported) = opened.exports;
         drop(exports);
+        // Too little is reserved if it can not be read; whoever reads next notices.
+        self.row_bytes.store(opened.disk.row_bytes().unwrap_or(0), Ordering::Relaxed);
         let needs_scrubbing = opened.contents.needs_scrubbing();
         let rebuilt = opened.recovery.is_some();
         self.put_database(Some((Arc::new(opened.disk), opened.number)), |view| {
@@ -208,6 +217,9 @@ impl Place {
             }
         });
         self.notes.over(Matter::Use);
+        if self.is_closing.load(Ordering::Relaxed) {
+            return;
+        }
         // If these fail, they are the exporter's to try again.
         if needs_scrubbing {
             let _ = self.scrub();
@@ -237,12 +249,6 @@ impl Place {
         self.reopen();
     }
 
-    /// The ballast is there, or can be made again: there is room to grow.
-    pub(super) fn ensure_room(&self) -> Result<(), StoreError> {
-        let ensured = databases::bytes(&self.root).and_then(|bytes| ballast::ensure(&self.root, bytes));
-        ensured.map_err(|cause| StoreError::from_io(&self.root, cause))
-    }
-
     /// Makes changes, all or none, durable on return.
     ///
     /// On an error the place is closed and opened again: then what is in memory is what is durable. The changes may be
@@ -270,22 +276,10 @@ impl Place {
             self.reopen();
             return Err(error);
         }
+        let put = writes.iter().filter_map(|write| write.bytes.as_ref()).map(|bytes| bytes.len() as u64).sum();
+        self.row_bytes.fetch_add(put, Ordering::Relaxed);
         let applied = self.change_view().contents.apply(generation, &changes);
         applied.map_err(|defect| self.understand(defect.into()))
-    }
-
-    /// As [`Place::commit`], for changes that close or remove something: those may use the room that was kept for them.
-    pub(super) fn commit_closing(
-        &self,
-        changes: impl Fn() -> Result<Vec<Change>, StoreError>,
-    ) -> Result<(), StoreError> {
-        self.with_ballast(|| self.commit(changes()?))
-    }
-
-    /// Rewrites the exports and the database without what was removed, and overwrites what they were.
-    pub(super) fn scrub(&self) -> Result<(), StoreError> {
-        let scrubbed = self.with_ballast(|| self.scrub_once());
-        self.note(Matter::Scrubbing, scrubbed)
     }
 
     /// Says what came of it, unless it was the place as a whole: that was said where it was closed.
@@ -296,11 +290,6 @@ impl Place {
             Err(_) => {}
         }
         done
-    }
-
-    /// Does something that may need the room that was kept for it.
-    fn with_ballast<T>(&self, act: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
-        act().or_else(|error| if error.is_full() && ballast::release(&self.root) { act() } else { Err(error) })
     }
 
     // The exports first: what has been removed is written down in the database until that is rewritten, too, so that an
@@ -318,7 +307,16 @@ impl Place {
         let generation = self.view().contents.generation();
         let kept = rows.into_iter().filter(|row| row.tree != Tree::Removed).collect();
         let written = databases::write(&self.root, number + 1, self.persistence, generation, kept);
-        let adopted = written.and_then(|()| ladder::adopt(&self.root, number + 1, self.persistence, generation));
+        let adopt = || ladder::adopt(&self.root, number + 1, self.persistence, generation);
+        let adopted = written.and_then(|()| adopt()).or_else(|error| {
+            if !error.is_full() || !databases::exists(&self.root, number + 1) {
+                return Err(error);
+            }
+            // It is complete, and so are two exports: the old one makes room for opening it.
+            self.put_database(None, |_| ());
+            let discarded = databases::discard_others(&self.root, number + 1);
+            discarded.map_err(|cause| StoreError::from_io(&self.root, cause)).and_then(|()| adopt())
+        });
         match adopted {
             Ok((disk, contents)) => {
                 self.put_database(Some((Arc::new(disk), number + 1)), |view| view.contents = contents);
@@ -346,6 +344,7 @@ impl Place {
         let mut known = held(&self.exports);
         released();
         let bytes = export::encode(generation, &rows).map_err(|defect| self.understand(defect.into()))?;
+        self.row_bytes.store(bytes.len() as u64, Ordering::Relaxed);
         let turn = if known.contains(&None) { Turn::Both } else { turn };
         let written = export::write(&self.root, &mut known, generation, &bytes, turn);
         *held(&self.exported) = *known;

@@ -88,11 +88,10 @@ impl Places {
     /// The service of that name that counts.
     fn find(&self, name: &ServiceName) -> Option<StoredService> {
         let (kept, amnesic) = (self.kept.view(), self.amnesic.view());
-        let found = [&amnesic.contents, &kept.contents].into_iter().find_map(|contents| {
+        [&amnesic.contents, &kept.contents].into_iter().find_map(|contents| {
             let found = contents.services().get(name)?;
             Some(stored(found, contents, &amnesic))
-        });
-        found
+        })
     }
 
     pub(super) fn add(&self, record: &ServiceRecord, key: &OnionKey, wish: Wish) -> Result<(), StoreError> {
@@ -138,14 +137,14 @@ impl Places {
     /// Removes what an error left of a service that was to be added. If that fails as well, it stays closed.
     fn take_back(&self, place: Persistence, name: &ServiceName) {
         let is_there = self.of(place).view().contents.services().contains_key(name);
-        if is_there && self.of(place).commit(self.forget_service(place, name)).is_ok() {
+        if is_there && self.of(place).commit_closing(|| Ok(self.forget_service(place, name))).is_ok() {
             let _ = self.of(place).scrub();
         }
         if self.of(place).is_open() {
             self.drop_wish(place, name);
-        } else if let Ok(row) = wish_row(place, name, Wish::Disabled) {
+        } else {
             // Nobody knows whether it is in there: then it is closed, also after a restart of ours.
-            let _ = self.amnesic.commit(vec![RowChange::Put(row)]);
+            let _ = self.disable(place, name);
         }
     }
 
@@ -166,25 +165,36 @@ impl Places {
     fn drop_wish(&self, place: Persistence, name: &ServiceName) {
         let is_there = self.of(place).view().contents.services().contains_key(name);
         if !is_there && self.amnesic.view().contents.wish(place, name).is_some() {
-            let _ = self.amnesic.commit(forget_wish(place, name));
+            let _ = self.amnesic.commit_closing(|| Ok(forget_wish(place, name)));
         }
     }
 
+    /// Closing has to work when nothing else does.
+    fn disable(&self, place: Persistence, name: &ServiceName) -> Result<(), StoreError> {
+        self.amnesic.commit_closing(|| Ok(vec![RowChange::Put(wish_row(place, name, Wish::Disabled)?)]))
+    }
+
     pub(super) fn set_wish(&self, name: &ServiceName, wish: Wish) -> Result<Change, StoreError> {
-        self.ensure_open(Persistence::Amnesic)?;
+        match wish {
+            Wish::Enabled => self.ensure_open(Persistence::Amnesic)?,
+            Wish::Disabled => {
+                self.ensure_open_to_close(Persistence::Amnesic)?;
+                self.ensure_known(name);
+            }
+        }
         let service = self.find(name).ok_or_else(|| self.unknown(name))?;
         if service.wish == wish && !self.unacknowledged().contains(name) {
             return Ok(Change::Unchanged);
         }
         let place = service.record.persistence();
-        let row = wish_row(place, name, wish)?;
         if wish == Wish::Enabled {
             self.unacknowledged().insert(name.clone());
         }
         let done = match wish {
-            Wish::Enabled => self.amnesic.commit(vec![RowChange::Put(row)]).and_then(|()| self.dispel(place, name)),
-            // Closing has to work when nothing else does.
-            Wish::Disabled => self.amnesic.commit_closing(|| Ok(vec![RowChange::Put(wish_row(place, name, wish)?)])),
+            Wish::Enabled => wish_row(place, name, wish)
+                .and_then(|row| self.amnesic.commit(vec![RowChange::Put(row)]))
+                .and_then(|()| self.dispel(place, name)),
+            Wish::Disabled => self.disable(place, name),
         };
         match &done {
             Ok(()) => {
@@ -195,8 +205,7 @@ impl Places {
             }
             // It says that nothing was changed. If this fails as well, the service stays closed until the next start.
             Err(_) if wish == Wish::Enabled && self.amnesic.view().contents.wish(place, name) == Some(wish) => {
-                let _ = wish_row(place, name, Wish::Disabled)
-                    .and_then(|row| self.amnesic.commit(vec![RowChange::Put(row)]));
+                let _ = self.disable(place, name);
             }
             Err(_) => {}
         }
@@ -204,11 +213,12 @@ impl Places {
     }
 
     pub(super) fn remove(&self, name: &ServiceName) -> Result<Change, StoreError> {
+        self.ensure_known(name);
         let Some(service) = self.find(name) else {
             return self.finish_removal(name);
         };
         let place = service.record.persistence();
-        self.ensure_open(place)?;
+        self.ensure_open_to_close(place)?;
         self.of(place).commit_closing(|| Ok(self.forget_service(place, name)))?;
         self.unacknowledged().remove(name);
         self.drop_wish(place, name);
@@ -262,6 +272,27 @@ impl Places {
         Ok(())
     }
 
+    /// As [`Places::ensure_open`], with the room that was kept for closing something.
+    fn ensure_open_to_close(&self, place: Persistence) -> Result<(), StoreError> {
+        let opened = self.ensure_open(place);
+        if !opened.as_ref().is_err_and(StoreError::is_full) {
+            return opened;
+        }
+        self.of(place).ensure_open_to_close()?;
+        self.settle();
+        Ok(())
+    }
+
+    /// A service that is to be closed may be in a place that was never read, because there was no room to open it.
+    fn ensure_known(&self, name: &ServiceName) {
+        for place in [Persistence::Amnesic, Persistence::Kept] {
+            if self.find(name).is_none() {
+                // Why it can not be read is this place's problem, and told of where nothing is found.
+                let _ = self.ensure_open_to_close(place);
+            }
+        }
+    }
+
     /// Brings the wishes in line with the services, after a place was opened.
     fn settle(&self) {
         if !self.amnesic.is_open() {
@@ -308,8 +339,12 @@ impl Places {
                     Err(_) => pending = Pending::Scrubbing,
                 }
             } else if place.is_unexported() {
-                // If it fails it is tried again after the next change; the error is logged there.
-                let _ = place.export(Turn::Older, move || drop(writer));
+                // Exports are the second line of defence: they may not take the room that closing a service needs, and
+                // removing one writes them anyway. If it fails it is tried again after the next change; the error is
+                // logged there.
+                if place.ensure_room_to_close().is_ok() {
+                    let _ = place.export(Turn::Older, move || drop(writer));
+                }
             }
         }
         pending

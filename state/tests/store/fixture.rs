@@ -166,7 +166,7 @@ fn write() {
     drop(store);
     check(&Store::open(&layout), |_| false);
     for place in [&layout.kept, &layout.amnesic] {
-        for left in ["ballast", "state.lock"] {
+        for left in ["ballast", "ballast-opening", "state.lock"] {
             std::fs::remove_file(place.join(left)).unwrap();
         }
     }

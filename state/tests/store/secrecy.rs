@@ -65,11 +65,12 @@ fn what_a_link_points_to_is_neither_read_nor_changed() {
         "damaged.new",
         "damaged-0001",
         "ballast",
+        "ballast-opening",
         "state.lock",
         "db-00000001/blobs/link",
         "db-00000001/snap.link.generating",
     ];
-    let files_too = ["export-0", "export-0.new", "ballast", "state.lock"];
+    let files_too = ["export-0", "export-0.new", "ballast", "ballast-opening", "state.lock"];
     for (linked, is_directory) in names.map(|name| (name, true)).into_iter().chain(files_too.map(|name| (name, false)))
     {
         let root = tempfile::tempdir().unwrap();
