@@ -8,6 +8,8 @@
     reason = "tests fail by panicking"
 )]
 
+#[path = "store/access.rs"]
+mod access;
 #[path = "store/churn.rs"]
 mod churn;
 #[path = "store/crash.rs"]
@@ -26,6 +28,8 @@ mod promises;
 mod refused;
 #[path = "store/root.rs"]
 mod root;
+#[path = "store/scrubbed.rs"]
+mod scrubbed;
 #[path = "store/secrecy.rs"]
 mod secrecy;
 #[path = "store/speed.rs"]

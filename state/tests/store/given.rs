@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tails_server_state::{
-    Autostart, OnionKey, Persistence, PortMap, ServiceName, ServiceRecord, Store, StoreLayout, Wish,
+    Autostart, ClientAuthorization, ClientName, ClientSecretKey, Exposure, NewClient, NewClientKey, OnionKey,
+    Persistence, PortMap, ServiceName, ServiceRecord, Store, StoreLayout, Wish,
 };
 
 pub(crate) const PLACES: [Persistence; 2] = [Persistence::Kept, Persistence::Amnesic];
@@ -25,6 +26,25 @@ pub(crate) fn name(text: &str) -> ServiceName {
 
 pub(crate) fn key() -> OnionKey {
     OnionKey::generate().unwrap()
+}
+
+/// A record of a service for its clients alone.
+pub(crate) fn closed(name: &str, persistence: Persistence) -> ServiceRecord {
+    let exposure = Exposure { client_authorization: ClientAuthorization::On, ..Exposure::default() };
+    record(name, persistence, Autostart::Off).with_exposure(exposure)
+}
+
+pub(crate) fn client_name(text: &str) -> ClientName {
+    text.parse().unwrap()
+}
+
+pub(crate) fn client_key() -> ClientSecretKey {
+    ClientSecretKey::generate().unwrap()
+}
+
+/// A client whose key is made here.
+pub(crate) fn made(name: &str) -> NewClient {
+    NewClient { name: client_name(name), key: NewClientKey::Made(client_key()) }
 }
 
 pub(crate) fn wishes(store: &Store) -> Vec<(String, Wish)> {
