@@ -6,6 +6,7 @@
 #![expect(clippy::indexing_slicing, reason = "tests fail by panicking")]
 
 mod authentication;
+mod fetch;
 mod harness;
 mod listeners;
 mod managed;
