@@ -34,7 +34,8 @@ impl TimePeriod {
         if length_minutes == 0 {
             return None;
         }
-        let Some(minutes) = (valid_after / 60).checked_sub(round_seconds.saturating_mul(Self::ROTATION_ROUNDS) / 60) else {
+        let Some(minutes) = (valid_after / 60).checked_sub(round_seconds.saturating_mul(Self::ROTATION_ROUNDS) / 60)
+        else {
             return None;
         };
         Some(Self { number: minutes / length_minutes, length_minutes })
@@ -105,8 +106,7 @@ mod tests {
     /// descriptors in its `HS_DESC CREATED` events, current first.
     #[test]
     fn tor_names_the_same_descriptors() {
-        let address =
-            OnionAddress::parse("76utiqbpev7en5yese5vwqrknsjsle2tyvx7k27uiadsbpyohi4yp4yd").unwrap();
+        let address = OnionAddress::parse("76utiqbpev7en5yese5vwqrknsjsle2tyvx7k27uiadsbpyohi4yp4yd").unwrap();
         let period = TimePeriod::of_consensus(1_795_533_905, 1_795_535_705).unwrap();
         let first_bytes = |period| address.descriptor_id(period).unwrap().0[..4].to_vec();
         // EAHSQd... and 65A5ZK... in base64

@@ -9,9 +9,12 @@ use std::io::{BufRead, BufReader, Lines};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use tails_server_state::{Autostart, OnionKey, Persistence, PortMap, ServiceRecord, Store, Wish};
+use tails_server_state::{
+    Autostart, ClientAuthorization, Exposure, JoinedService, NewClient, NewClientKey, OnionKey, Persistence, PortMap,
+    SecretHeld, ServiceName, ServiceRecord, Store, StoreError, StoredService, Wish,
+};
 
-use crate::given::{PLACES, layout, name};
+use crate::given::{PLACES, client_key, client_name, layout, name};
 
 const DIRECTORY: &str = "TAILS_SERVER_TEST_DIRECTORY";
 const SEED: &str = "TAILS_SERVER_TEST_SEED";
@@ -71,6 +74,14 @@ fn process() {
     }
     println!("opened");
     loop {
+        if habit == Habit::Mixed && dice.roll(8) == 0 {
+            if let Err(error) = change_others(&store, &mut dice) {
+                println!("failed {error} {error:?}");
+                return;
+            }
+            println!("ack");
+            continue;
+        }
         let name = name(&format!("s{}", dice.roll(habit.names())));
         let there = store.services().into_iter().find(|service| *service.record.name() == name);
         let done = match (there, dice.roll(12)) {
@@ -86,6 +97,9 @@ fn process() {
             (Some(_), 0) if habit == Habit::Mixed => {
                 println!("try remove {name}");
                 store.remove(&name).map(drop)
+            }
+            (Some(service), choice) if habit == Habit::Mixed && choice < 6 => {
+                change_access(&store, &service, choice, &mut dice)
             }
             (Some(service), _) => {
                 let wish = if service.wish == Wish::Enabled { Wish::Disabled } else { Wish::Enabled };
@@ -103,6 +117,89 @@ fn process() {
     }
 }
 
+/// Joins or leaves a service of somebody else, or makes or drops a request.
+fn change_others(store: &Store, dice: &mut Dice) -> Result<(), StoreError> {
+    let name = format!("o{}", dice.roll(4));
+    let place = PLACES[usize::from(name.ends_with('0'))];
+    let key = client_key();
+    if dice.roll(2) == 0 {
+        let name = client_name(&name);
+        if store.requests().iter().any(|request| request.name == name) {
+            println!("try drop request/{name}");
+            return store.remove_request(&name).map(drop);
+        }
+        println!("try put request/{name} {}", key.public_key().base32());
+        return store.add_request(&name, &key, place).map(drop);
+    }
+    let name: ServiceName = name.parse().unwrap();
+    let known = store.joined().into_iter().find(|joined| joined.name == name);
+    if known.is_some() && dice.roll(2) == 0 {
+        println!("try drop joined/{name}");
+        return store.leave(&name).map(drop);
+    }
+    let joined = known.unwrap_or_else(|| JoinedService {
+        name: name.clone(),
+        address: OnionKey::generate().unwrap().address(),
+        persistence: place,
+        title: None,
+        ports: Vec::new(),
+        note: "x".repeat(300),
+        expires: None,
+    });
+    println!("try put joined/{name} {} {}", joined.address.service_id(), key.public_key().base32());
+    store.join(&joined, Some(&key)).map(drop)
+}
+
+/// Changes who may reach a service, or its address.
+fn change_access(store: &Store, service: &StoredService, choice: u64, dice: &mut Dice) -> Result<(), StoreError> {
+    let name = service.record.name();
+    let client = client_name(&format!("c{}", dice.roll(5)));
+    let is_there = service.clients.iter().any(|known| known.name == client);
+    match choice {
+        1 => {
+            let key = OnionKey::generate().unwrap();
+            println!("try key {name} {}", key.address().service_id());
+            store.replace_key(name, &key)
+        }
+        2 => {
+            let authorization = match service.record.exposure().client_authorization {
+                ClientAuthorization::On => ClientAuthorization::Off,
+                ClientAuthorization::Off => ClientAuthorization::On,
+            };
+            println!("try authorization {name} {authorization:?}");
+            let exposure = Exposure { client_authorization: authorization, ..Exposure::default() };
+            store.set_record(&service.record.clone().with_exposure(exposure)).map(drop)
+        }
+        3 if is_there => {
+            println!("try rename {name} {client} d{client}");
+            store.rename_client(name, &client, &client_name(&format!("d{client}"))).or_else(|error| match error {
+                // Then nothing has changed, and nothing was to.
+                StoreError::ClientExists { .. } => {
+                    println!("cancel");
+                    println!("try nothing");
+                    Ok(tails_server_state::Change::Unchanged)
+                }
+                other => Err(other),
+            })?;
+            Ok(())
+        }
+        _ if is_there => {
+            println!("try uninvite {name} {client}");
+            store.remove_client(name, &client).map(drop)
+        }
+        _ => {
+            let key = client_key();
+            let public = key.public_key();
+            let (held, key) = match dice.roll(2) {
+                0 => (SecretHeld::Here, NewClientKey::Made(key)),
+                _ => (SecretHeld::Elsewhere, NewClientKey::Brought(public)),
+            };
+            println!("try invite {name} {client} {} {held:?}", public.base32());
+            store.add_client(name, NewClient { name: client, key })
+        }
+    }
+}
+
 /// The ports that a service of this name has: one or, for the longer names, as many and as long ones as there can be.
 fn ports_of(name: &str) -> PortMap {
     let count = if name.len() < 3 { 1 } else { PortMap::MAX };
@@ -110,8 +207,9 @@ fn ports_of(name: &str) -> PortMap {
     PortMap::try_from((0..count).map(port).collect::<Vec<_>>()).unwrap()
 }
 
-/// What a service has to be: place, autostart, wish and address, as text.
-pub(crate) type Expected = BTreeMap<String, [String; 4]>;
+/// What a service has to be: place, autostart, wish, address and authorisation, as text; a client of it, by
+/// `SERVICE/CLIENT`; what somebody else's service has to be, by `joined/NAME`, and a request, by `request/NAME`.
+pub(crate) type Expected = BTreeMap<String, Vec<String>>;
 
 /// What must be there, and what may be there instead if the last thing was done after all.
 #[derive(Default)]
@@ -149,13 +247,44 @@ impl Model {
         let mut next = self.certain.clone();
         match words.as_slice() {
             ["try", "add", name, place, autostart, wish, address] => {
-                next.insert((*name).to_owned(), [place, autostart, wish, address].map(|word| (*word).to_owned()));
+                next.insert((*name).to_owned(), texts([place, autostart, wish, address, &"Off"]));
                 self.possible = Some(next);
             }
             ["try", "remove", name] => {
-                next.remove(*name);
+                next.retain(|key, _| key != name && !key.starts_with(&format!("{name}/")));
                 self.possible = Some(next);
             }
+            ["try", "key", name, address] => {
+                next.get_mut(*name).unwrap()[3] = (*address).to_owned();
+                self.possible = Some(next);
+            }
+            ["try", "authorization", name, authorization] => {
+                next.get_mut(*name).unwrap()[4] = (*authorization).to_owned();
+                self.possible = Some(next);
+            }
+            ["try", "invite", name, client, public, held] => {
+                next.insert(format!("{name}/{client}"), texts([public, held]));
+                self.possible = Some(next);
+            }
+            ["try", "uninvite", name, client] => {
+                next.remove(&format!("{name}/{client}"));
+                self.possible = Some(next);
+            }
+            ["try", "rename", name, from, to] => {
+                let client = next.remove(&format!("{name}/{from}")).unwrap();
+                next.insert(format!("{name}/{to}"), client);
+                self.possible = Some(next);
+            }
+            ["try", "put", key, values @ ..] => {
+                next.insert((*key).to_owned(), values.iter().map(|value| (*value).to_owned()).collect());
+                self.possible = Some(next);
+            }
+            ["try", "drop", key] => {
+                next.remove(*key);
+                self.possible = Some(next);
+            }
+            ["cancel"] => self.possible = None,
+            ["try", "nothing"] => self.possible = Some(next),
             ["try", "wish", name, wish] => {
                 next.get_mut(*name).unwrap()[2] = (*wish).to_owned();
                 self.possible = Some(next);
@@ -169,18 +298,51 @@ impl Model {
     }
 }
 
+fn texts<const COUNT: usize>(words: [&&str; COUNT]) -> Vec<String> {
+    words.into_iter().map(|word| (*word).to_owned()).collect()
+}
+
 fn found(store: &Store) -> Expected {
+    let mut found = Expected::new();
+    for service in store.services() {
+        let name = service.record.name();
+        for client in &service.clients {
+            if client.secret == SecretHeld::Here {
+                assert_eq!(store.client_key(name, &client.name).unwrap().public_key(), client.public_key);
+            }
+            let parts = vec![client.public_key.base32(), format!("{:?}", client.secret)];
+            found.insert(format!("{name}/{}", client.name), parts);
+        }
+    }
+    for joined in store.joined() {
+        assert_eq!(joined.note.len(), 300);
+        let key = store.joined_key(&joined.name).unwrap().unwrap();
+        let parts = vec![joined.address.service_id(), key.public_key().base32()];
+        found.insert(format!("joined/{}", joined.name), parts);
+    }
+    for request in store.requests() {
+        let key = store.request_key(&request.name).unwrap();
+        assert_eq!(key.public_key(), request.public_key);
+        found.insert(format!("request/{}", request.name), vec![request.public_key.base32()]);
+    }
     let services = store.services().into_iter().map(|service| {
         let key = store.key(service.record.name()).unwrap();
         assert_eq!(key.address(), service.address, "{}", service.record.name());
         let record = &service.record;
         assert_eq!(*record.ports(), ports_of(record.name().as_str()), "{}", record.name());
         let (place, autostart) = (record.persistence(), record.autostart());
-        let parts =
-            [format!("{place:?}"), format!("{autostart:?}"), format!("{:?}", service.wish), key.address().service_id()];
+        let authorization = record.exposure().client_authorization;
+        let parts = vec![
+            format!("{place:?}"),
+            format!("{autostart:?}"),
+            format!("{:?}", service.wish),
+            key.address().service_id(),
+            format!("{authorization:?}"),
+        ];
         (record.name().to_string(), parts)
     });
-    services.collect()
+    found.extend(services);
+    found
 }
 
 /// The running process.

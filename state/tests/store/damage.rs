@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use tails_server_state::{Autostart, Change, Loss, Persistence, Recovery, Rung, Store, StoreError, StoreLayout, Wish};
 
 use crate::churn::Dice;
-use crate::given::{add_services, copy_tree, database, files, key, layout, name, record, wishes};
+use crate::given::{
+    add_services, client_name, closed, copy_tree, database, files, key, layout, made, name, record, wishes,
+};
 
 const SERVICES: usize = 40;
 
@@ -16,18 +18,27 @@ fn in_memory() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-/// What is expected of every service: its key, in hex.
+/// What is expected of every service: its key; and of every client, by `SERVICE/CLIENT`.
 type Keys = BTreeMap<String, Vec<u8>>;
 
 fn keys(store: &Store) -> Keys {
-    let services = store.services().into_iter();
-    services
-        .map(|service| {
-            let key = store.key(service.record.name()).unwrap();
-            assert_eq!(key.address(), service.address);
-            (service.record.name().to_string(), key.expose_expanded().to_vec())
-        })
-        .collect()
+    let mut keys = Keys::new();
+    for service in store.services() {
+        let name = service.record.name();
+        let key = store.key(name).unwrap();
+        assert_eq!(key.address(), service.address);
+        keys.insert(name.to_string(), key.expose_expanded().to_vec());
+        for client in &service.clients {
+            let key = store.client_key(name, &client.name).unwrap();
+            assert_eq!(key.public_key(), client.public_key);
+            keys.insert(format!("{name}/{}", client.name), key.expose_bytes().to_vec());
+        }
+    }
+    keys
+}
+
+fn services(keys: &Keys) -> usize {
+    keys.keys().filter(|name| !name.contains('/')).count()
 }
 
 /// A store with some history: rewritten, reopened, changed, with both exports.
@@ -36,11 +47,18 @@ fn intact(root: &Path) -> (StoreLayout, Keys) {
     let store = Store::open(&layout);
     add_services(&store, SERVICES + 1, Persistence::Kept);
     store.remove(&name("s0")).unwrap();
+    for service in 1..10 {
+        let service = name(&format!("s{service}"));
+        for client in ["alice", "bob", "gone"] {
+            store.add_client(&service, made(client)).unwrap();
+        }
+    }
+    store.remove_client(&name("s1"), &client_name("gone")).unwrap();
     drop(store);
     let store = Store::open(&layout);
     store.add(&record("late", Persistence::Kept, Autostart::On), &key(), Wish::Enabled).unwrap();
     let keys = keys(&store);
-    assert_eq!(keys.len(), SERVICES + 1);
+    assert_eq!((services(&keys), keys.len()), (SERVICES + 1, SERVICES + 27));
     (layout, keys)
 }
 
@@ -131,9 +149,12 @@ fn check(layout: &StoreLayout, intact: &Keys, must_be_whole: bool, tally: &mut T
                 (Loss::Proven { .. }, _) => {
                     assert!(!must_be_whole, "{case}: {recovery:?}");
                     tally.with_loss += 1;
-                    let all_closed = wishes(&store).into_iter().all(|(_, wish)| wish == Wish::Disabled);
-                    assert!(all_closed, "{case}: {:?}", wishes(&store));
                 }
+            }
+            // Who may reach them is among what may be lost.
+            if *loss != Loss::Nothing {
+                let all_closed = wishes(&store).into_iter().all(|(_, wish)| wish == Wish::Disabled);
+                assert!(all_closed, "{case}: {:?}", wishes(&store));
             }
             Some(copy.clone())
         }
@@ -150,7 +171,7 @@ fn check(layout: &StoreLayout, intact: &Keys, must_be_whole: bool, tally: &mut T
     if problem.is_none() && recovery.is_none() && found != *intact {
         // The end of the log is cut off and the newest export is gone as well: nothing is left that knows of the last
         // change. It takes two damages at once; one alone never gets here.
-        assert!(!must_be_whole && found.len() == SERVICES && !found.contains_key("late"), "{case}");
+        assert!(!must_be_whole && services(&found) == SERVICES && !found.contains_key("late"), "{case}");
         tally.older += 1;
     }
     for (name, key) in &found {
@@ -173,7 +194,7 @@ fn check(layout: &StoreLayout, intact: &Keys, must_be_whole: bool, tally: &mut T
         let (problem, again) = (store.problem(Persistence::Kept), store.recovery(Persistence::Kept));
         // What was mended is new. What was not noticed, because nothing that counts was hit, may be noticed later.
         assert!(problem.is_none() && (recovery.is_none() || again.is_none()), "{case}: {problem:?} {again:?}");
-        assert_eq!(store.services().len(), found.len() + 1, "{case}");
+        assert_eq!(store.services().len(), services(&found) + 1, "{case}");
     } else {
         let damaged = store.problem(Persistence::Kept);
         drop(store);
@@ -283,7 +304,7 @@ fn damage_met_in_the_middle_of_work_is_mended_or_named() {
     let store = Store::open(&layout);
     // Under the feet of the running process.
     strike(&database(&layout.kept).join("db"), Blow::Garbage, &mut Dice::new(1));
-    for name in keys.keys() {
+    for name in keys.keys().filter(|name| !name.contains('/')) {
         let key = store.key(&name.parse().unwrap()).unwrap();
         assert!(keys[name] == key.expose_expanded().to_vec(), "{name}");
     }
@@ -292,7 +313,10 @@ fn damage_met_in_the_middle_of_work_is_mended_or_named() {
     let store = Store::open(&layout);
     println!("removal: {done:?}, then {:?}", store.recovery(Persistence::Kept));
     let found = self::keys(&store);
-    assert_eq!(found.len(), if matches!(done, Ok(Change::Changed)) { keys.len() - 1 } else { keys.len() });
+    let removed = usize::from(matches!(done, Ok(Change::Changed)));
+    assert_eq!(services(&found), services(&keys) - removed);
+    // s1 has two clients.
+    assert_eq!(found.len(), keys.len() - 3 * removed);
 }
 
 #[test]
@@ -331,6 +355,61 @@ fn what_is_proven_to_be_lost_is_said_and_everything_is_closed() {
             assert!(recovery.to_string().contains("lost") && recovery.hint().contains("damaged-0001"));
         }
     }
+}
+
+/// Puts back what an earlier file of a place was, as a backup that was restored or a medium that lies would.
+fn forget_what_came_after(layout: &StoreLayout, then: &Path) {
+    std::fs::remove_dir_all(database(&layout.kept)).unwrap();
+    for export in ["export-0", "export-1"] {
+        std::fs::copy(then.join(export), layout.kept.join(export)).unwrap();
+    }
+}
+
+#[test]
+fn a_client_that_may_have_come_back_opens_nothing_until_the_service_is_asked_for_again() {
+    let root = in_memory();
+    let layout = layout(&root.path().join("store"));
+    let web = name("web");
+    let store = Store::open(&layout);
+    store.add(&closed("web", Persistence::Kept).with_autostart(Autostart::On).unwrap(), &key(), Wish::Enabled).unwrap();
+    store.add(&record("pad", Persistence::Amnesic, Autostart::Off), &key(), Wish::Enabled).unwrap();
+    store.add_client(&web, made("alice")).unwrap();
+    store.add_client(&web, made("mallory")).unwrap();
+    drop(store);
+    copy_tree(&layout.kept, &root.path().join("then"));
+    let store = Store::open(&layout);
+    store.remove_client(&web, &client_name("mallory")).unwrap();
+    drop(store);
+    forget_what_came_after(&layout, &root.path().join("then"));
+
+    let kept = |store: &Store| wishes(store).into_iter().find(|(name, _)| name == "web").unwrap().1;
+    let store = Store::open(&layout);
+    assert_eq!(store.recovery(Persistence::Kept).unwrap().loss, Loss::NotExcluded);
+    assert_eq!(store.services()[1].clients.len(), 2, "nothing knows of the removal");
+    assert_eq!(wishes(&store), [("pad".to_owned(), Wish::Enabled), ("web".to_owned(), Wish::Disabled)]);
+    drop(store);
+    // Not after a crash, nor after reboots, though it starts by itself, nor by any other change.
+    for _ in 0..2 {
+        let store = Store::open(&layout);
+        assert_eq!((kept(&store), store.recovery(Persistence::Kept)), (Wish::Disabled, None));
+        assert_eq!(store.set_wish(&web, Wish::Disabled).unwrap(), Change::Unchanged);
+        drop(store);
+        std::fs::remove_dir_all(&layout.amnesic).unwrap();
+        assert_eq!(kept(&Store::open(&layout)), Wish::Disabled);
+    }
+    let store = Store::open(&layout);
+    store.remove_client(&web, &client_name("mallory")).unwrap();
+    store.replace_key(&web, &key()).unwrap();
+    let record = store.services()[0].record.clone();
+    let exposure = tails_server_state::Exposure { max_streams: Some("9".parse().unwrap()), ..*record.exposure() };
+    store.set_record(&record.with_exposure(exposure)).unwrap();
+    assert_eq!(kept(&store), Wish::Disabled);
+    // Asked for, it is as any other, also after a reboot.
+    assert_eq!(store.set_wish(&web, Wish::Enabled).unwrap(), Change::Changed);
+    assert_eq!(kept(&store), Wish::Enabled);
+    drop(store);
+    std::fs::remove_dir_all(&layout.amnesic).unwrap();
+    assert_eq!(kept(&Store::open(&layout)), Wish::Enabled);
 }
 
 #[test]
