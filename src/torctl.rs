@@ -42,7 +42,7 @@ pub use client::{Client, ClientAuthAdded, Events};
 pub use cookie::CookieError;
 pub use error::{CommandError, ConnectError};
 pub use event::{ClockSource, Event, EventKind, Liveness, parse_event};
-pub use fetch::{FetchOutcome, fetch_descriptor};
+pub use fetch::{FetchOutcome, fetch_descriptor, fetch_descriptor_from};
 pub use hs_desc::{HsDescAction, HsDescEvent};
 pub use info::{InfoKey, parse_onions};
 pub use listener::{Listener, parse_listeners};

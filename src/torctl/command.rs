@@ -63,9 +63,14 @@ impl Command {
         Self::about("ONION_CLIENT_AUTH_REMOVE", address)
     }
 
-    // control-spec, HSFETCH: without ".onion"; Tor chooses the HSDirs
-    pub(super) fn hs_fetch(address: &OnionAddress) -> Result<Self, InvalidArgument> {
-        Self::about("HSFETCH", address)
+    // control-spec, HSFETCH: without ".onion"; without SERVER, Tor chooses the HSDirs and those not asked lately
+    pub(super) fn hs_fetch(address: &OnionAddress, hsdir: Option<&str>) -> Result<Self, InvalidArgument> {
+        let mut line = Line::new("HSFETCH");
+        line.word(&address.service_id())?;
+        if let Some(fingerprint) = hsdir {
+            line.word(&format!("SERVER=${fingerprint}"))?;
+        }
+        line.finish("HSFETCH")
     }
 
     // control-spec, CLOSECIRCUIT: without IfUnused, so its streams end with it
@@ -313,7 +318,8 @@ mod tests {
         let circuit = CircuitId::parse("317").unwrap();
         for (command, line) in [
             (Command::remove_client_auth(&address), format!("ONION_CLIENT_AUTH_REMOVE {id}\r\n").as_str()),
-            (Command::hs_fetch(&address), format!("HSFETCH {id}\r\n").as_str()),
+            (Command::hs_fetch(&address, None), format!("HSFETCH {id}\r\n").as_str()),
+            (Command::hs_fetch(&address, Some("44A7CE")), format!("HSFETCH {id} SERVER=$44A7CE\r\n").as_str()),
             (Command::close_circuit(&circuit), "CLOSECIRCUIT 317\r\n"),
             (Command::set_events(&[]), "SETEVENTS\r\n"),
             (Command::set_events(&kinds), "SETEVENTS STATUS_CLIENT HS_DESC\r\n"),

@@ -45,7 +45,9 @@ pub enum FetchOutcome {
 /// Makes Tor fetch the descriptor of an onion service from one HSDir after the other, until one has it.
 ///
 /// `client` and `events` are a connection of its own, for it asks for events of its own. It works for services of the
-/// same Tor, and for those that only authorised clients reach: fetching needs no key.
+/// same Tor, and for those that only authorised clients reach: fetching needs no key. Tor asks each HSDir once in some
+/// minutes, so when this is repeated soon it ends with [`FetchOutcome::TimedOut`] and nobody asked;
+/// [`fetch_descriptor_from`] has no such limit.
 ///
 /// # Errors
 /// [`CommandError`]
@@ -56,11 +58,36 @@ pub async fn fetch_descriptor(
     address: &OnionAddress,
     patience: Duration,
 ) -> Result<FetchOutcome, CommandError> {
+    fetch(client, events, address, None, patience).await
+}
+
+/// Makes Tor fetch the descriptor of an onion service from this HSDir, named by its fingerprint as events do. As
+/// [`fetch_descriptor`] otherwise.
+///
+/// # Errors
+/// [`CommandError`]; [`Refusal::Unknown`](super::Refusal::Unknown) when Tor knows no such relay.
+pub async fn fetch_descriptor_from(
+    client: &Client,
+    events: &mut Events,
+    address: &OnionAddress,
+    hsdir: &str,
+    patience: Duration,
+) -> Result<FetchOutcome, CommandError> {
+    fetch(client, events, address, Some(hsdir), patience).await
+}
+
+async fn fetch(
+    client: &Client,
+    events: &mut Events,
+    address: &OnionAddress,
+    from: Option<&str>,
+    patience: Duration,
+) -> Result<FetchOutcome, CommandError> {
     let end = Instant::now() + patience;
     let mut fetch = Fetch::default();
     let mut asking = pin!(async {
         client.set_events(&[EventKind::HsDesc]).await?;
-        client.hs_fetch(address).await
+        client.hs_fetch(address, from).await
     });
     let mut is_asked = false;
     let mut deadline = end;
@@ -74,10 +101,17 @@ pub async fn fetch_descriptor(
             }
             event = events.next() => match event {
                 Some(Event::HsDesc(event)) if event.address.as_ref() == Some(address) => {
+                    // What other HSDirs say to others is no answer of this one.
+                    if from.is_some() && event.hsdir.as_deref() != from {
+                        continue;
+                    }
                     if let Some(received) = fetch.observe(event) {
                         return Ok(received);
                     }
                     let has_more = fetch.waiting() > 0 || fetch.failed.is_empty();
+                    if !has_more && from.is_some() {
+                        return Ok(fetch.outcome());
+                    }
                     deadline = if has_more { end } else { end.min(Instant::now() + NEXT_HSDIR) };
                 }
                 Some(_) => {}

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use std::time::{Duration, Instant};
 
 use tails_server::torctl::{
-    AddOnion, Client, ClientAuthAdded, Credentials, FetchOutcome, InfoKey, VersionStatus, fetch_descriptor,
+    AddOnion, Client, ClientAuthAdded, Credentials, FetchOutcome, InfoKey, Refusal, VersionStatus, fetch_descriptor,
     parse_listeners, parse_onions, parse_time,
 };
 use tails_server_state::{Change, ClientSecretKey, MaxStreams, OnionKey, PortMap, ProofOfWork};
@@ -95,6 +95,8 @@ async fn tor_answers_every_question() {
     let service = OnionKey::generate().unwrap().address();
     let outcome = fetch_descriptor(&client, &mut events, &service, Duration::from_millis(300)).await.unwrap();
     assert_eq!(outcome, FetchOutcome::TimedOut { asked: 0, failed: 0 });
+    let error = client.hs_fetch(&service, Some("9FF98062C2056738EA04324A10D337607D296C3C")).await.unwrap_err();
+    assert!(matches!(error.refusal(), Some(Refusal::Unknown(_))), "no such relay: {error:?}");
     let (key, ports) = (OnionKey::generate().unwrap(), ports("80"));
     client.add_onion(&AddOnion::new(&key, key.address(), &ports)).await.unwrap();
 }

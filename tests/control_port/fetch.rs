@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tails_server::torctl::{FetchOutcome, fetch_descriptor};
+use tails_server::torctl::{FetchOutcome, fetch_descriptor, fetch_descriptor_from};
 use tails_server_state::{OnionAddress, OnionKey};
 
 use crate::peer::{Peer, Stream, end, greet, line, send, variant};
@@ -89,6 +89,28 @@ async fn only_an_hsdir_that_gives_the_descriptor_is_proof() {
             let lines = peer.script.await.unwrap();
             assert_eq!(lines, ["SETEVENTS HS_DESC".to_owned(), format!("HSFETCH {}", ours.service_id())]);
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_hsdir_that_was_named_can_answer() {
+    let ours = OnionKey::generate().unwrap().address();
+    let [one, two] = [ONE, TWO].map(|hsdir| {
+        ["REQUESTED", "RECEIVED", "FAILED"].map(|action| event(action, &ours, hsdir, " REASON=NOT_FOUND"))
+    });
+    let [asked, received, refused] = one;
+    let [asked_other, received_other, refused_other] = two;
+    for (events, expected) in [
+        (vec![&asked_other, &received_other, &asked, &received], "Received"),
+        (vec![&asked_other, &received_other, &asked, &refused, &received], "Failed"),
+        (vec![&asked, &refused_other, &asked_other, &received_other], "TimedOut"),
+    ] {
+        let peer = telling(vec![], events.into_iter().cloned().collect());
+        let (client, mut told) = peer.connect().await.unwrap();
+        let outcome = fetch_descriptor_from(&client, &mut told, &ours, ONE, PATIENCE).await.unwrap();
+        assert_eq!(variant(&outcome), expected, "{outcome:?}");
+        drop(client);
+        assert_eq!(peer.script.await.unwrap()[1], format!("HSFETCH {} SERVER=${ONE}", ours.service_id()));
     }
 }
 

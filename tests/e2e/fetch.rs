@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use tails_server::torctl::{
     AddOnion, CircuitPurpose, Client, ClientAuthAdded, ControlAddress, Credentials, Event, EventKind, Events,
-    FetchOutcome, HsDescAction, InfoKey, Listener, fetch_descriptor, parse_listeners, parse_time,
+    FetchOutcome, HsDescAction, InfoKey, Listener, fetch_descriptor, fetch_descriptor_from, parse_listeners,
+    parse_time,
 };
 use tails_server_state::{Change, ClientSecretKey, OnionAddress, OnionKey, PortMap};
 use tornet::socks::{self, Proxy, Refusal};
@@ -70,14 +71,39 @@ async fn a_descriptor_is_fetched_back_by_the_tor_that_published_it() {
         println!("fetched after {:?}: {outcome:?}", began.elapsed());
         let FetchOutcome::Received { hsdir, descriptor_id: Some(id) } = outcome else { unreachable!("{outcome:?}") };
         assert!(sent[&(address, hsdir)].contains(&id), "that HSDir was given another descriptor");
+        let began = Instant::now();
+        is_fetched_from_each(&fetcher, &mut told, address, &id, &sent).await;
+        println!("fetched twice from each HSDir after {:?}", began.elapsed());
     }
     let began = Instant::now();
     let outcome = fetch_descriptor(&fetcher, &mut told, &never.address(), PATIENCE).await.expect("an outcome");
     println!("not found after {:?}: {outcome:?}", began.elapsed());
+    let anybody = sent.keys().next().map(|(_, hsdir)| hsdir).expect("an HSDir");
+    let refused = fetch_descriptor_from(&fetcher, &mut told, &never.address(), anybody, PATIENCE).await;
+    let FetchOutcome::Failed { hsdirs: only } = refused.expect("an outcome") else { unreachable!("not published") };
+    assert_eq!(only.into_iter().collect::<Vec<_>>(), [(anybody.clone(), "NOT_FOUND".to_owned())]);
     let FetchOutcome::Failed { hsdirs } = outcome else { unreachable!("{outcome:?}") };
     assert!(hsdirs.len() >= 3 && hsdirs.values().all(|reason| reason == "NOT_FOUND"), "{hsdirs:?}");
     drop(client);
     draining.await.expect("the end of the events");
+}
+
+/// Every HSDir that was given this descriptor gives it back, and more than once.
+async fn is_fetched_from_each(
+    fetcher: &Client,
+    told: &mut Events,
+    address: OnionAddress,
+    id: &str,
+    sent: &BTreeMap<(OnionAddress, String), BTreeSet<String>>,
+) {
+    let given = sent.iter().filter(|((service, _), ids)| *service == address && ids.contains(id));
+    let hsdirs: Vec<_> = given.map(|((_, hsdir), _)| hsdir).collect();
+    assert!(hsdirs.len() >= 3, "{hsdirs:?}");
+    for hsdir in hsdirs.iter().chain(&hsdirs) {
+        let outcome = fetch_descriptor_from(fetcher, told, &address, hsdir, PATIENCE).await.expect("an outcome");
+        let expected = FetchOutcome::Received { hsdir: (*hsdir).clone(), descriptor_id: Some(id.to_owned()) };
+        assert_eq!(outcome, expected);
+    }
 }
 
 #[tokio::test]

@@ -71,12 +71,12 @@ impl Client {
         Err(CommandError::VisitorsKeepComing { closed })
     }
 
-    /// Makes Tor fetch the descriptor of an onion service from an HSDir; what comes of it is told as events. See
-    /// [`fetch_descriptor`](crate::torctl::fetch_descriptor).
+    /// Makes Tor fetch the descriptor of an onion service, from this HSDir or from those of its choice; what comes of it
+    /// is told as events. See [`fetch_descriptor`](crate::torctl::fetch_descriptor).
     ///
     /// # Errors
     /// [`CommandError`]
-    pub async fn hs_fetch(&self, address: &OnionAddress) -> Result<(), CommandError> {
-        self.ask(Command::hs_fetch(address), "HSFETCH").await.map(drop)
+    pub async fn hs_fetch(&self, address: &OnionAddress, hsdir: Option<&str>) -> Result<(), CommandError> {
+        self.ask(Command::hs_fetch(address, hsdir), "HSFETCH").await.map(drop)
     }
 }
