@@ -18,6 +18,8 @@ mod crash;
 mod damage;
 #[path = "store/fixture.rs"]
 mod fixture;
+#[path = "store/full.rs"]
+mod full;
 #[path = "store/given.rs"]
 mod given;
 #[path = "store/power.rs"]

@@ -121,7 +121,7 @@ impl Contents {
     }
 
     /// The clients of a service, by name.
-    pub(super) fn clients(&self, service: &ServiceName) -> impl Iterator<Item = &AuthorizedClient> {
+    pub(super) fn clients(&self, service: &ServiceName) -> impl Iterator<Item = &AuthorizedClient> + use<'_> {
         self.clients.get(service).into_iter().flat_map(BTreeMap::values)
     }
 

@@ -3,6 +3,8 @@
 
 mod changes;
 mod clients;
+#[cfg(test)]
+mod interrupted;
 mod joined;
 mod requests;
 mod secrets;

@@ -149,6 +149,8 @@ mod tests {
 
     use super::super::contents::Change;
     use super::*;
+    use crate::client::ClientSecretKey;
+    use crate::exposure::{ClientAuthorization, Exposure};
     use crate::key::OnionKey;
     use crate::record::{Autostart, ServiceRecord};
 
@@ -190,17 +192,36 @@ mod tests {
         }
 
         fn remove(&mut self, name: &str) {
+            let clients = self.contents.clients(&name.parse().unwrap());
+            let clients = clients.map(|client| (Tree::Clients, format!("{name}/{}", client.name)));
+            let rows = [(Tree::Services, name.to_owned()), (Tree::Keys, name.to_owned())];
+            self.forget(rows.into_iter().chain(clients.collect::<Vec<_>>()).collect());
+        }
+
+        fn forget(&mut self, rows: Vec<(Tree, String)>) {
             let generation = self.contents.generation() + 1;
-            let changes = [Tree::Services, Tree::Keys].into_iter().flat_map(|tree| {
-                let removed = Row {
-                    tree: Tree::Removed,
-                    key: removed_key(tree, name),
-                    generation,
-                    payload: Zeroizing::default(),
-                };
-                [Change::Delete { tree, key: name.to_owned() }, Change::Put(removed)]
+            let changes = rows.into_iter().flat_map(|(tree, key)| {
+                let removed = removed_key(tree, &key);
+                let removed = Row { tree: Tree::Removed, key: removed, generation, payload: Zeroizing::default() };
+                [Change::Delete { tree, key }, Change::Put(removed)]
             });
             self.commit(changes.collect());
+        }
+
+        fn add_client(&mut self, service: &str, name: &str, key: &ClientSecretKey) {
+            let generation = self.contents.generation() + 1;
+            let payload = migrations::client_to_payload(&key.public_key(), Some(key));
+            let key = format!("{service}/{name}");
+            self.commit(vec![Change::Put(Row { tree: Tree::Clients, key, generation, payload })]);
+        }
+
+        fn set_exposure(&mut self, name: &str, authorization: ClientAuthorization) {
+            let generation = self.contents.generation() + 1;
+            let record = self.contents.services()[&name.parse().unwrap()].record.clone();
+            let exposure = Exposure { client_authorization: authorization, ..Exposure::default() };
+            let payload = migrations::service_to_payload(&record.with_exposure(exposure)).unwrap();
+            let row = Row { tree: Tree::Services, key: name.to_owned(), generation, payload: Zeroizing::new(payload) };
+            self.commit(vec![Change::Put(row)]);
         }
 
         /// As the database would read.
@@ -262,6 +283,81 @@ mod tests {
         ruins.retain(|row| row.key != "a" && !(row.tree == Tree::Keys && row.key == "c"));
         let found = salvage(PLACE, ruins, vec![export], 0).unwrap();
         assert_eq!((names(&found), found.loss), (vec!["a", "b"], Loss::Proven { known: 4, certain: 2 }));
+    }
+
+    fn clients(salvage: &Salvage) -> Vec<&str> {
+        let clients = salvage.rows.iter().filter(|row| row.tree == Tree::Clients);
+        clients.map(|row| row.key.as_str()).collect()
+    }
+
+    fn key() -> ClientSecretKey {
+        ClientSecretKey::generate().unwrap()
+    }
+
+    #[test]
+    fn clients_are_salvaged_and_those_that_were_removed_are_not() {
+        let mut history = History::new();
+        history.add("a");
+        for client in ["alice", "bob", "carol"] {
+            history.add_client("a", client, &key());
+        }
+        let export = history.export();
+        history.forget(vec![(Tree::Clients, "a/bob".to_owned())]);
+        let found = salvage(PLACE, history.ruins(), vec![export], 0).unwrap();
+        assert_eq!((clients(&found), found.loss), (vec!["a/alice", "a/carol"], Loss::NotExcluded));
+        // Not all is there: then the export, without what is known to be removed, and the loss is proven.
+        let export = history.export();
+        history.add_client("a", "dan", &key());
+        history.forget(vec![(Tree::Clients, "a/carol".to_owned())]);
+        history.add_client("a", "eve", &key());
+        let mut ruins = history.ruins();
+        ruins.retain(|row| row.key != "a/dan");
+        let found = salvage(PLACE, ruins, vec![export], 0).unwrap();
+        assert_eq!(clients(&found), ["a/alice", "a/eve"]);
+        assert!(matches!(found.loss, Loss::Proven { .. }), "{:?}", found.loss);
+    }
+
+    #[test]
+    fn a_client_that_is_missing_is_never_passed_over_in_silence() {
+        let mut history = History::new();
+        history.add("a");
+        history.add_client("a", "alice", &key());
+        let mut ruins = history.ruins();
+        ruins.retain(|row| row.tree != Tree::Clients);
+        assert!(salvage(PLACE, ruins, Vec::new(), 0).is_none());
+    }
+
+    #[test]
+    fn a_client_without_a_service_is_left_out_and_of_two_with_one_key_the_later_stays() {
+        let mut history = History::new();
+        history.add("a");
+        let renamed = key();
+        history.add_client("a", "old", &renamed);
+        let export = history.export();
+        history.add("b");
+        history.add_client("b", "alice", &key());
+        history.add_client("a", "new", &renamed);
+        let mut ruins = history.ruins();
+        ruins.retain(|row| !(row.tree == Tree::Keys && row.key == "b"));
+        let found = salvage(PLACE, ruins, vec![export], 0).unwrap();
+        assert_eq!((names(&found), clients(&found)), (vec!["a"], vec!["a/new"]));
+    }
+
+    #[test]
+    fn a_record_that_was_changed_after_the_export_counts() {
+        let mut history = History::new();
+        history.add("a");
+        history.add("b");
+        let export = history.export();
+        history.set_exposure("a", ClientAuthorization::On);
+        history.add("c");
+        let mut ruins = history.ruins();
+        ruins.retain(|row| row.generation > export.generation && row.key != "c");
+        let found = salvage(PLACE, ruins, vec![export], 0).unwrap();
+        let contents = Contents::tally(PLACE, &found.rows).unwrap();
+        let record = &contents.services()[&"a".parse().unwrap()].record;
+        assert_eq!(record.exposure().client_authorization, ClientAuthorization::On);
+        assert!(matches!(found.loss, Loss::Proven { .. }), "{:?}", found.loss);
     }
 
     #[test]

@@ -154,7 +154,8 @@ fn change_others(store: &Store, dice: &mut Dice) -> Result<(), StoreError> {
 fn change_access(store: &Store, service: &StoredService, choice: u64, dice: &mut Dice) -> Result<(), StoreError> {
     let name = service.record.name();
     let client = client_name(&format!("c{}", dice.roll(5)));
-    let is_there = service.clients.iter().any(|known| known.name == client);
+    let has = |name: &str| service.clients.iter().any(|known| known.name.as_str() == name);
+    let is_there = has(client.as_str());
     match choice {
         1 => {
             let key = OnionKey::generate().unwrap();
@@ -170,18 +171,9 @@ fn change_access(store: &Store, service: &StoredService, choice: u64, dice: &mut
             let exposure = Exposure { client_authorization: authorization, ..Exposure::default() };
             store.set_record(&service.record.clone().with_exposure(exposure)).map(drop)
         }
-        3 if is_there => {
+        3 if is_there && !has(&format!("d{client}")) => {
             println!("try rename {name} {client} d{client}");
-            store.rename_client(name, &client, &client_name(&format!("d{client}"))).or_else(|error| match error {
-                // Then nothing has changed, and nothing was to.
-                StoreError::ClientExists { .. } => {
-                    println!("cancel");
-                    println!("try nothing");
-                    Ok(tails_server_state::Change::Unchanged)
-                }
-                other => Err(other),
-            })?;
-            Ok(())
+            store.rename_client(name, &client, &client_name(&format!("d{client}"))).map(drop)
         }
         _ if is_there => {
             println!("try uninvite {name} {client}");
@@ -283,8 +275,6 @@ impl Model {
                 next.remove(*key);
                 self.possible = Some(next);
             }
-            ["cancel"] => self.possible = None,
-            ["try", "nothing"] => self.possible = Some(next),
             ["try", "wish", name, wish] => {
                 next.get_mut(*name).unwrap()[2] = (*wish).to_owned();
                 self.possible = Some(next);

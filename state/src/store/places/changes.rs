@@ -10,7 +10,7 @@ use crate::exposure::ClientAuthorization;
 use crate::key::OnionKey;
 use crate::migrations::{self, Doubt};
 use crate::name::ServiceName;
-use crate::record::{Persistence, ServiceRecord, Wish};
+use crate::record::{Persistence, ServiceRecord};
 use crate::store::contents::{Change as RowChange, replaced_key};
 use crate::store::envelope::{Row, Tree};
 use crate::store::error::StoreError;
@@ -19,7 +19,10 @@ use crate::store::place::is_too_long;
 impl Places {
     pub(in crate::store) fn set_record(&self, record: &ServiceRecord) -> Result<Change, StoreError> {
         let (name, place) = (record.name(), record.persistence());
-        self.ensure_open(place)?;
+        match record.exposure().client_authorization {
+            ClientAuthorization::Off => self.ensure_open(place)?,
+            ClientAuthorization::On => self.ensure_open_to_close(place)?,
+        }
         let service = self.find(name).ok_or_else(|| self.unknown(name))?;
         let old = service.record;
         if old.persistence() != place {
@@ -47,15 +50,18 @@ impl Places {
         let (name, place) = (old.name(), old.persistence());
         let is_first = self.unacknowledged().insert(name.clone());
         let opened = self.of(place).commit(changes);
-        let is_as_it_was = || self.of(place).view().contents.services().get(name).is_some_and(|it| it.record == *old);
+        // While the place is closed, nobody can tell what is in it.
+        let is_as_it_was = || {
+            let view = self.of(place).view();
+            view.problem.is_none() && view.contents.services().get(name).is_some_and(|service| service.record == *old)
+        };
         if opened.is_err() && !is_as_it_was() {
             // If nobody can tell, it stays closed, also after a restart of ours.
             let taken_back = self
                 .record_row(old, self.doubt_of(place, name))
                 .and_then(|row| self.of(place).commit(vec![RowChange::Put(row)]));
             if taken_back.is_err() {
-                let row = super::wish_row(place, name, Wish::Disabled);
-                let _ = row.and_then(|row| self.amnesic.commit(vec![RowChange::Put(row)]));
+                let _ = self.disable(place, name);
             }
         }
         if is_first && (opened.is_ok() || is_as_it_was()) {

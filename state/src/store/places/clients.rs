@@ -43,8 +43,15 @@ impl Places {
         service: &ServiceName,
         client: &ClientName,
     ) -> Result<Change, StoreError> {
-        let (place, clients) = self.clients_to_change(service)?;
-        if !clients.iter().any(|known| known.name == *client) {
+        if self.find(service).is_none() {
+            // It may be in a place that was never read, because there was no room to open it.
+            for place in [Persistence::Kept, Persistence::Amnesic] {
+                let _ = self.ensure_open_to_close(place);
+            }
+        }
+        let place = self.find(service).ok_or_else(|| self.unknown(service))?.record.persistence();
+        self.ensure_open_to_close(place)?;
+        if !self.of(place).view().contents.holds(Tree::Clients, &client_key(service, client)) {
             return Ok(Change::Unchanged);
         }
         self.of(place).commit_closing(|| Ok(forget(Tree::Clients, client_key(service, client)).into()))?;

@@ -86,7 +86,7 @@ impl Places {
         let mut change = Change::Unchanged;
         for place in [Persistence::Kept, Persistence::Amnesic] {
             if self.of(place).view().contents.joined().contains_key(name) {
-                self.ensure_open(place)?;
+                self.ensure_open_to_close(place)?;
                 self.of(place).commit_closing(|| Ok(forget(Tree::Joined, name.as_str().to_owned()).into()))?;
                 self.scrub_or_leave(place);
                 change = Change::Changed;

@@ -79,7 +79,7 @@ impl Places {
             return self.problem().map_or(Ok(Change::Unchanged), Err);
         };
         let place = request.persistence;
-        self.ensure_open(place)?;
+        self.ensure_open_to_close(place)?;
         self.of(place).commit_closing(|| Ok(forget(Tree::Requests, name.as_str().to_owned()).into()))?;
         self.scrub_or_leave(place);
         Ok(Change::Changed)
