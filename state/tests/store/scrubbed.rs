@@ -18,7 +18,9 @@ fn holding(root: &Path, secret: &[u8]) -> Vec<PathBuf> {
         spellings.extend([text.as_bytes().to_vec(), text.to_lowercase().into_bytes()]);
     }
     let holds = |path: &PathBuf| {
-        let bytes = std::fs::read(path).unwrap();
+        // Nearly all of a database is zeros.
+        let bytes: Vec<u8> =
+            std::fs::read(path).unwrap().chunks(64).filter(|part| *part != [0; 64]).flatten().copied().collect();
         spellings.iter().any(|spelling| bytes.windows(spelling.len()).any(|window| window == spelling))
     };
     files(root).into_iter().filter(holds).collect()
