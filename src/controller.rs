@@ -9,24 +9,33 @@ mod backoff;
 mod desired;
 mod error;
 mod handle;
+mod health;
+mod hidden;
 mod observed;
+mod pacing;
 mod plan;
 mod ports;
 mod publication;
 mod reactor;
 mod remember;
 mod retries;
+mod shape;
 mod status;
 
 pub use backoff::Backoff;
 pub use desired::Desired;
 pub use error::{RequestError, RequestErrorKind};
-pub use handle::{Controller, PublishRequest};
+pub use handle::{Controller, PublishRequest, RecordChange};
+pub use health::Health;
+pub use hidden::HiddenUploads;
 pub use observed::{Bootstrap, Connection, Generation, Observed, OnionFacts, TorFacts};
+pub use pacing::Window;
 pub use plan::{Step, plan};
 pub use ports::{
-    AddOnionError, Fact, HsDir, Listeners, Listening, NewOnion, RemoveOnionError, Tor, TorFact, TorProblem,
+    AddOnionError, CheckError, Checked, CredentialError, Fact, HiddenUpload, HsDir, Listeners, Listening, NewOnion,
+    RemoveOnionError, Tor, TorFact, TorProblem, Visitors,
 };
-pub use publication::Publication;
+pub use publication::{Evidence, Publication, Uploads};
 pub use reactor::{Reactor, Stop};
-pub use status::{Outlook, Problem, ServiceStatus, Snapshot, State, TorStatus, status};
+pub use shape::{Audience, OnionShape};
+pub use status::{JoinedStatus, Outlook, Problem, ServiceStatus, Snapshot, State, TorStatus, status};

@@ -6,22 +6,27 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tails_server_state::OnionAddress;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use tails_server_state::{ClientPublicKey, ClientSecretKey, DescriptorId, OnionAddress, TimePeriod};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tracing::info;
 
 use crate::adapters::control_source::ControlSource;
 use crate::controller::{
-    AddOnionError, Backoff, Bootstrap, Fact, Generation, HsDir, NewOnion, RemoveOnionError, Tor, TorFact, TorProblem,
+    AddOnionError, Audience, Backoff, Bootstrap, CheckError, Checked, CredentialError, Fact, Generation, HiddenUpload,
+    HsDir, NewOnion, RemoveOnionError, Tor, TorFact, TorProblem, Visitors,
 };
 use crate::errors::with_causes;
 use crate::torctl::{
-    self, AddOnion, Client, CommandError, Credentials, Event, EventKind, HsDescAction, HsDescEvent, InfoKey, Refusal,
-    parse_bootstrap_phase,
+    self, AddOnion, Client, CommandError, ControlAddress, Credentials, Event, EventKind, FetchOutcome, HsDescAction,
+    HsDescEvent, InfoKey, Refusal, VersionStatus, fetch_descriptor, fetch_descriptor_from, parse_bootstrap_phase,
+    parse_time,
 };
 
 /// The first pause after a lost connection. A restarted Tor answers 0.01 to 0.1 s after its start.
@@ -34,6 +39,15 @@ const GOOD_CONNECTION: Duration = Duration::from_secs(10);
 const EVENTS: &[EventKind] =
     &[EventKind::StatusClient, EventKind::StatusGeneral, EventKind::HsDesc, EventKind::ConfChanged];
 const FIRST_QUESTIONS: &[InfoKey] = &[InfoKey::BootstrapPhase, InfoKey::EnoughDirInfo, InfoKey::CircuitEstablished];
+/// What a filter may keep back, or Tor not know yet.
+const CONSENSUS_QUESTIONS: &[InfoKey] = &[InfoKey::ConsensusValidAfter, InfoKey::ConsensusFreshUntil];
+/// The event after which these have other answers.
+const CONSENSUS_ARRIVED: &str = "STATUS_CLIENT CONSENSUS_ARRIVED";
+
+/// Time for one HSDir to give a descriptor back: two circuits, over a slow bridge.
+const FETCH_PATIENCE: Duration = Duration::from_secs(20);
+/// HSDirs to ask for a descriptor, one after the other.
+const FETCHES: usize = 3;
 
 /// The reason of Tor's that only uploads fail for.
 const UPLOAD_FAILED: &str = "UPLOAD_REJECTED";
@@ -43,7 +57,16 @@ const EARLY_FACTS: usize = 64 * 1024;
 /// Tor, as the loop's port. The control connection ends with it and with the loop.
 #[derive(Debug)]
 pub struct ControlPort {
-    current: watch::Receiver<Option<(Generation, Client)>>,
+    current: watch::Receiver<Option<Current>>,
+    credentials: Arc<Credentials>,
+}
+
+/// The connection that is up.
+#[derive(Debug, Clone)]
+struct Current {
+    generation: Generation,
+    client: Client,
+    address: ControlAddress,
 }
 
 impl ControlPort {
@@ -51,21 +74,66 @@ impl ControlPort {
     #[must_use]
     pub fn start(source: ControlSource, credentials: Credentials, facts: mpsc::Sender<Fact>) -> (Self, JoinHandle<()>) {
         let (publish, current) = watch::channel(None);
-        let connector = Connector { source, credentials, facts, current: publish, generation: Generation::default() };
+        let credentials = Arc::new(credentials);
+        let connector = Connector {
+            source,
+            credentials: Arc::clone(&credentials),
+            facts,
+            current: publish,
+            generation: Generation::default(),
+        };
         let task = tokio::spawn(connector.run());
-        (Self { current }, task)
+        (Self { current, credentials }, task)
     }
 
     fn client(&self, generation: Generation) -> Option<Client> {
         let current = self.current.borrow();
-        current.as_ref().filter(|(newest, _)| *newest == generation).map(|(_, client)| client.clone())
+        current.as_ref().filter(|current| current.generation == generation).map(|current| current.client.clone())
+    }
+
+    /// Fetches from one HSDir of this name, or from any, over a connection of its own.
+    async fn fetch(&self, address: &OnionAddress, hsdir: Option<&HsDir>) -> Result<FetchOutcome, CheckError> {
+        let current = self.current.borrow().clone();
+        let current = current.ok_or_else(|| CheckError::NoTor("there is no control connection".to_owned()))?;
+        let no_tor = |cause: &dyn std::error::Error| CheckError::NoTor(with_causes(cause));
+        let connected = Client::connect(&current.address, &self.credentials).await;
+        let (client, mut events) = connected.map_err(|cause| no_tor(&cause))?;
+        let fetched = match hsdir {
+            Some(hsdir) => {
+                fetch_descriptor_from(&client, &mut events, address, hsdir.fingerprint(), FETCH_PATIENCE).await
+            }
+            None => fetch_descriptor(&client, &mut events, address, FETCH_PATIENCE).await,
+        };
+        fetched.map_err(|cause| no_tor(&cause))
     }
 }
 
 impl Tor for ControlPort {
     async fn add_onion(&self, generation: Generation, onion: NewOnion) -> Result<(), AddOnionError> {
         let client = self.client(generation).ok_or(AddOnionError::ConnectionLost)?;
-        let command = AddOnion::new(&onion.key, onion.address, &onion.ports);
+        if onion.visitors == Visitors::Leave {
+            // Before it is there again, so that nobody slips in between.
+            client.close_visitors(&onion.address).await.map_err(|cause| match cause {
+                CommandError::Lost { .. } => AddOnionError::ConnectionLost,
+                cause => {
+                    AddOnionError::Failed(format!("earlier visitors can not be sent away: {}", with_causes(&cause)))
+                }
+            })?;
+        }
+        let clients: Option<Vec<ClientPublicKey>> = match &onion.shape.audience {
+            Audience::Everybody => None,
+            Audience::Clients(clients) => Some(clients.iter().copied().collect()),
+        };
+        let mut command = AddOnion::new(&onion.key, onion.address, &onion.shape.ports);
+        if let Some(clients) = &clients {
+            command = command.with_clients(clients);
+        }
+        if let Some(most) = onion.shape.max_streams {
+            command = command.with_max_streams(most);
+        }
+        if let Some(defence) = onion.shape.proof_of_work {
+            command = command.with_proof_of_work(defence);
+        }
         client.add_onion(&command).await.map_err(|cause| why_not_added(&cause))
     }
 
@@ -75,14 +143,74 @@ impl Tor for ControlPort {
         }
     }
 
-    async fn remove_onion(&self, generation: Generation, address: OnionAddress) -> Result<(), RemoveOnionError> {
+    async fn remove_onion(
+        &self,
+        generation: Generation,
+        address: OnionAddress,
+        visitors: Visitors,
+    ) -> Result<(), RemoveOnionError> {
         let client = self.client(generation).ok_or(RemoveOnionError::ConnectionLost)?;
         match client.del_onion(&address).await {
+            Ok(_) => (),
+            Err(CommandError::Lost { .. }) => return Err(RemoveOnionError::ConnectionLost),
+            Err(cause) => return Err(RemoveOnionError::Failed(with_causes(&cause))),
+        }
+        if visitors == Visitors::Stay {
+            return Ok(());
+        }
+        match client.close_visitors(&address).await {
             Ok(_) => Ok(()),
             Err(CommandError::Lost { .. }) => Err(RemoveOnionError::ConnectionLost),
-            Err(cause) => Err(RemoveOnionError::Failed(with_causes(&cause))),
+            Err(cause) => Err(RemoveOnionError::VisitorsStay(with_causes(&cause))),
         }
     }
+
+    async fn add_credential(
+        &self,
+        generation: Generation,
+        address: OnionAddress,
+        key: ClientSecretKey,
+    ) -> Result<(), CredentialError> {
+        let client = self.client(generation).ok_or(CredentialError::ConnectionLost)?;
+        client.add_client_auth(&address, &key).await.map(drop).map_err(|cause| why_no_credential(&cause))
+    }
+
+    async fn remove_credential(&self, generation: Generation, address: OnionAddress) -> Result<(), CredentialError> {
+        let client = self.client(generation).ok_or(CredentialError::ConnectionLost)?;
+        client.remove_client_auth(&address).await.map(drop).map_err(|cause| why_no_credential(&cause))
+    }
+
+    async fn check(&self, address: OnionAddress, hsdirs: Vec<HsDir>) -> Result<Checked, CheckError> {
+        let mut asked = 0;
+        let mut timed_out = false;
+        for hsdir in hsdirs.iter().take(FETCHES).map(Some).chain(hsdirs.is_empty().then_some(None)) {
+            match self.fetch(&address, hsdir).await? {
+                FetchOutcome::Received { hsdir, .. } => {
+                    return Ok(Checked { hsdir: HsDir::from(hsdir), asked_in_vain: asked });
+                }
+                FetchOutcome::Failed { hsdirs } => asked += u32::try_from(hsdirs.len()).unwrap_or(u32::MAX),
+                FetchOutcome::TimedOut { .. } => timed_out = true,
+            }
+        }
+        if asked == 0 && timed_out {
+            return Err(CheckError::TimedOut { seconds: FETCH_PATIENCE.as_secs() });
+        }
+        Err(CheckError::NotFound { asked })
+    }
+}
+
+fn why_no_credential(cause: &CommandError) -> CredentialError {
+    match cause {
+        CommandError::Lost { .. } => CredentialError::ConnectionLost,
+        cause => CredentialError::Refused(with_causes(cause)),
+    }
+}
+
+/// The period that visitors look into, by Tor's consensus; `None` without one, or where a filter keeps it back.
+async fn time_period(client: &Client) -> Option<TimePeriod> {
+    let answers = client.get_info_if_known(CONSENSUS_QUESTIONS).await.ok()?;
+    let time = |key| answers.get(&key).and_then(|text| parse_time(text));
+    TimePeriod::of_consensus(time(InfoKey::ConsensusValidAfter)?, time(InfoKey::ConsensusFreshUntil)?)
 }
 
 fn why_not_added(cause: &CommandError) -> AddOnionError {
@@ -131,9 +259,9 @@ struct LoopEnded;
 
 struct Connector {
     source: ControlSource,
-    credentials: Credentials,
+    credentials: Arc<Credentials>,
     facts: mpsc::Sender<Fact>,
-    current: watch::Sender<Option<(Generation, Client)>>,
+    current: watch::Sender<Option<Current>>,
     generation: Generation,
 }
 
@@ -198,7 +326,13 @@ impl Connector {
             }
         };
         match answers {
-            Ok(answers) => self.introduce(&client, &answers).await?,
+            Ok((answers, period, advice)) => {
+                self.introduce(&client, address, &answers).await?;
+                self.tell(TorFact::TimePeriod(period)).await?;
+                if let Some(recommended) = advice {
+                    self.tell(TorFact::DangerousVersion(recommended)).await?;
+                }
+            }
             Err(CommandError::Lost { .. }) => return Ok(lost(&client).await),
             Err(cause) => {
                 return Ok(TorProblem {
@@ -210,7 +344,21 @@ impl Connector {
         for fact in early {
             self.tell(fact).await?;
         }
-        while let Some(event) = events.next().await {
+        // Asked in a task of its own: no reply is read while the events are not taken.
+        let mut asking = JoinSet::new();
+        loop {
+            let event = tokio::select! {
+                Some(period) = asking.join_next() => {
+                    self.tell(TorFact::TimePeriod(period.ok().flatten())).await?;
+                    continue;
+                }
+                event = events.next() => event,
+            };
+            let Some(event) = event else { break };
+            if matches!(&event, Event::Other { keyword } if keyword == CONSENSUS_ARRIVED) && asking.is_empty() {
+                let client = client.clone();
+                asking.spawn(async move { time_period(&client).await });
+            }
             if let Some(fact) = facts_of(event) {
                 self.tell(fact).await?;
             }
@@ -219,18 +367,27 @@ impl Connector {
     }
 
     /// Subscribes first and asks then, so that no change falls between the two.
-    async fn begin(&self, client: &Client) -> Result<BTreeMap<InfoKey, String>, CommandError> {
+    async fn begin(&self, client: &Client) -> Result<Begun, CommandError> {
         if self.source.owns_tor() {
             client.take_ownership().await?;
         }
         client.set_events(EVENTS).await?;
-        client.get_info(FIRST_QUESTIONS).await
+        let answers = client.get_info(FIRST_QUESTIONS).await?;
+        let advice = client.get_info_if_known(&[InfoKey::VersionStatus]).await?;
+        let advice = advice.get(&InfoKey::VersionStatus).map(|text| VersionStatus::parse(text));
+        let warned = advice == Some(VersionStatus::Obsolete) || advice == Some(VersionStatus::Unrecommended);
+        Ok((answers, time_period(client).await, warned.then(String::new)))
     }
 
     /// Tells what Tor answered first.
-    async fn introduce(&self, client: &Client, answers: &BTreeMap<InfoKey, String>) -> Result<(), LoopEnded> {
+    async fn introduce(
+        &self,
+        client: &Client,
+        address: ControlAddress,
+        answers: &BTreeMap<InfoKey, String>,
+    ) -> Result<(), LoopEnded> {
         // Steps may follow as soon as facts are told, so the connection is there for them before.
-        self.current.send_replace(Some((self.generation, client.clone())));
+        self.current.send_replace(Some(Current { generation: self.generation, client: client.clone(), address }));
         self.tell(TorFact::Connected { version: client.tor_version().to_owned() }).await?;
         if let Some(phase) = answers.get(&InfoKey::BootstrapPhase).and_then(|line| parse_bootstrap_phase(line)) {
             self.tell(TorFact::Bootstrap(bootstrap(phase))).await?;
@@ -244,6 +401,9 @@ impl Connector {
         self.facts.send(Fact::Tor(self.generation, fact)).await.map_err(|_| LoopEnded)
     }
 }
+
+/// What Tor answered first: the questions that every Tor answers, the period, and that its version is advised against.
+type Begun = (BTreeMap<InfoKey, String>, Option<TimePeriod>, Option<String>);
 
 async fn lost(client: &Client) -> TorProblem {
     let reason = client.closed().await;
@@ -270,29 +430,40 @@ fn facts_of(event: Event) -> Option<TorFact> {
             .iter()
             .any(|(key, value)| key.eq_ignore_ascii_case("DisableNetwork") && value.as_deref() == Some("1"))
             .then_some(TorFact::Circuits(false)),
-        Event::NetworkLiveness(_)
-        | Event::ClockSkew { .. }
-        | Event::ClockJumped { .. }
-        | Event::DangerousVersion { .. }
-        | Event::Signal { .. }
-        | Event::Other { .. } => None,
+        Event::ClockSkew { seconds, .. } => Some(TorFact::ClockSkew(seconds)),
+        Event::ClockJumped { .. } => Some(TorFact::ClockJumped),
+        // A version that is newer than the recommended ones is somebody's choice, and no danger.
+        Event::DangerousVersion { reason, .. } if reason.starts_with("NEW") => None,
+        Event::DangerousVersion { recommended, .. } => Some(TorFact::DangerousVersion(recommended)),
+        Event::NetworkLiveness(_) | Event::Signal { .. } | Event::Other { .. } => None,
     }
 }
 
 fn upload(event: HsDescEvent) -> Option<TorFact> {
-    let address = event.address?;
-    let hsdir = HsDir::from(event.hsdir?);
-    match event.action {
-        HsDescAction::Upload => Some(TorFact::UploadBegun(address, hsdir)),
-        HsDescAction::Uploaded => Some(TorFact::UploadConfirmed(address, hsdir)),
-        // Fetches fail by the same event, for other reasons: a visit of the own service from this computer, say.
-        HsDescAction::Failed if event.reason.as_deref() == Some(UPLOAD_FAILED) => {
-            Some(TorFact::UploadFailed(address, hsdir))
+    // Fetches fail by the same event, for other reasons: a visit of the own service from this computer, say.
+    let rejected = event.reason.as_deref() == Some(UPLOAD_FAILED);
+    let id = event.descriptor_id.as_deref().and_then(descriptor_id);
+    match (event.action, event.address, event.hsdir.map(HsDir::from)) {
+        (HsDescAction::Upload, Some(address), Some(hsdir)) => Some(TorFact::UploadBegun(address, hsdir, id?)),
+        (HsDescAction::Uploaded, Some(address), Some(hsdir)) => Some(TorFact::UploadConfirmed(address, hsdir)),
+        (HsDescAction::Failed, Some(address), Some(hsdir)) if rejected => {
+            Some(TorFact::UploadFailed(address, hsdir, id))
         }
-        HsDescAction::Failed
-        | HsDescAction::Created
-        | HsDescAction::Requested
-        | HsDescAction::Received
-        | HsDescAction::Other => None,
+        (HsDescAction::Upload, ..) => Some(TorFact::UploadHidden(HiddenUpload::Begun)),
+        (HsDescAction::Uploaded, ..) => Some(TorFact::UploadHidden(HiddenUpload::Confirmed)),
+        (
+            HsDescAction::Failed
+            | HsDescAction::Created
+            | HsDescAction::Requested
+            | HsDescAction::Received
+            | HsDescAction::Other,
+            ..,
+        ) => None,
     }
+}
+
+/// The blinded public key that Tor's name of a descriptor is the base64 of.
+fn descriptor_id(text: &str) -> Option<DescriptorId> {
+    let bytes = STANDARD_NO_PAD.decode(text).ok()?;
+    Some(DescriptorId::from_bytes(bytes.try_into().ok()?))
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Between the loop's types and those of the contract.
 
-use tails_server_state::{Autostart, Persistence, PortMap, PortMapping, ServiceName, VirtualPort, Wish};
+use tails_server_state::{Autostart, Exposure, Persistence, PortMap, PortMapping, ServiceName, VirtualPort, Wish};
 
 use crate::bus::api::{ApiError, Overview, PublishOptions, ServiceProperties, StoreProblem, TorProperties};
 use crate::controller::{PublishRequest, RequestError, RequestErrorKind, ServiceStatus, Snapshot, TorStatus};
@@ -29,8 +29,8 @@ pub(super) fn service(status: &ServiceStatus) -> ServiceProperties {
             .iter()
             .map(|mapping| (mapping.virtual_port.number(), mapping.target.to_string()))
             .collect(),
-        uploads_confirmed: status.uploads_confirmed,
-        uploads_attempted: status.uploads_attempted,
+        uploads_confirmed: status.current.confirmed,
+        uploads_attempted: status.current.attempted,
         problem: status.problem.as_ref().map(|problem| problem.message.clone()),
         hint: status.problem.as_ref().and_then(|problem| problem.hint.clone()),
     }
@@ -61,7 +61,7 @@ pub(super) fn publish_request(ports: Vec<(u16, String)>, options: PublishOptions
     let ports = PortMap::try_from(mappings.collect::<Result<Vec<_>, ApiError>>()?).map_err(invalid)?;
     let persistence = if options.persistence.unwrap_or(false) { Persistence::Kept } else { Persistence::Amnesic };
     let autostart = if options.autostart.unwrap_or(false) { Autostart::On } else { Autostart::Off };
-    Ok(PublishRequest { name, ports, persistence, autostart })
+    Ok(PublishRequest { name, ports, persistence, autostart, exposure: Exposure::default() })
 }
 
 pub(super) fn service_name(text: &str) -> Result<ServiceName, ApiError> {

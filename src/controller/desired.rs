@@ -3,16 +3,29 @@
 
 use std::collections::BTreeMap;
 
-use tails_server_state::{OnionAddress, ServiceName, StoredService, Wish};
+use tails_server_state::{JoinedService, OnionAddress, ServiceName, Store, StoredService, Wish};
 
 /// All wishes, by name.
 #[derive(Debug, Clone, Default)]
 pub struct Desired {
     services: BTreeMap<ServiceName, StoredService>,
     names: BTreeMap<OnionAddress, ServiceName>,
+    joined: BTreeMap<ServiceName, JoinedService>,
 }
 
 impl Desired {
+    /// All that the store remembers. Taken from memory.
+    #[must_use]
+    pub fn of(store: &Store) -> Self {
+        let joined = store.joined().into_iter().map(|joined| (joined.name.clone(), joined)).collect();
+        Self { joined, ..store.services().into_iter().collect() }
+    }
+
+    /// The services of others that we were let into, by name.
+    pub fn joined(&self) -> impl Iterator<Item = (&ServiceName, &JoinedService)> {
+        self.joined.iter()
+    }
+
     /// The services, by name.
     pub fn services(&self) -> impl Iterator<Item = (&ServiceName, &StoredService)> {
         self.services.iter()
@@ -43,6 +56,6 @@ impl FromIterator<StoredService> for Desired {
         let services: BTreeMap<_, _> =
             services.into_iter().map(|service| (service.record.name().clone(), service)).collect();
         let names = services.iter().map(|(name, service)| (service.address, name.clone())).collect();
-        Self { services, names }
+        Self { services, names, joined: BTreeMap::new() }
     }
 }

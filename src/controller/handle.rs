@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! How faces speak with the loop: requests in, pictures out.
 
+use std::fmt;
 use std::sync::Arc;
 
-use tails_server_state::{Autostart, Change, Persistence, PortMap, ServiceName, Wish};
+use tails_server_state::{
+    Autostart, Change, ClientAuthorization, ClientName, ClientPublicKey, ClientSecretKey, Exposure, JoinedService,
+    MaxStreams, NewClient, OnionKey, PendingRequest, Persistence, PortMap, ProofOfWork, ServiceName, Store, Wish,
+};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::controller::error::RequestError;
+use crate::controller::ports::{CheckError, Checked};
+use crate::controller::remember;
 use crate::controller::status::Snapshot;
 
 /// A handle to the controller's loop. Cheap to clone; requests are carried out one after another.
@@ -27,25 +33,43 @@ pub struct PublishRequest {
     pub persistence: Persistence,
     /// Whether it is enabled after a boot.
     pub autostart: Autostart,
+    /// To whom it is open.
+    pub exposure: Exposure,
+}
+
+/// One thing to change about a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordChange {
+    /// Whether it is enabled after a boot.
+    Autostart(Autostart),
+    /// Whether only authorised clients can reach it. [`ClientAuthorization::Off`] opens it to everybody: nothing else does.
+    ClientAuthorization(ClientAuthorization),
+    /// The most streams of a visitor's circuit; `None` for as many as they like.
+    MaxStreams(Option<MaxStreams>),
+    /// The defence against floods; `None` for none.
+    ProofOfWork(Option<ProofOfWork>),
 }
 
 /// What a face asks of the loop.
 #[derive(Debug)]
-pub(super) struct Request {
-    pub(super) action: Action,
-    pub(super) reply: oneshot::Sender<Result<Done, RequestError>>,
+pub(super) enum Request {
+    /// Something to do with the store, and the service that it is about.
+    Remember(Option<ServiceName>, Act),
+    /// A question to the network.
+    Check(ServiceName, oneshot::Sender<Result<Result<Checked, CheckError>, RequestError>>),
 }
 
-/// What is to be remembered.
-#[derive(Debug)]
-pub(super) enum Action {
-    Publish(PublishRequest),
-    SetWish(ServiceName, Wish),
-    Remove(ServiceName),
-}
+/// Does something with the store, blocking on the disk, and returns what answers whoever asked.
+pub(super) struct Act(pub(super) Box<dyn FnOnce(&Store) -> Answer + Send>);
 
-/// What was remembered, and of which service.
-pub(super) type Done = (ServiceName, Change);
+/// To be called once the loop knows what has changed.
+pub(super) type Answer = Box<dyn FnOnce() + Send>;
+
+impl fmt::Debug for Act {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Act")
+    }
+}
 
 impl Controller {
     pub(super) const fn new(requests: mpsc::Sender<Request>, pictures: watch::Receiver<Arc<Snapshot>>) -> Self {
@@ -58,7 +82,8 @@ impl Controller {
     /// # Errors
     /// The name is taken by other wishes, the wishes contradict one another, or they could not be made durable.
     pub async fn publish(&self, request: PublishRequest) -> Result<(ServiceName, Change), RequestError> {
-        self.request(Action::Publish(request)).await
+        let name = request.name.clone();
+        self.remember(name, move |store| remember::publish(store, request)).await
     }
 
     /// Remembers whether the service is wanted in this session.
@@ -66,7 +91,7 @@ impl Controller {
     /// # Errors
     /// There is no such service, or the wish could not be made durable.
     pub async fn set_wish(&self, name: ServiceName, wish: Wish) -> Result<Change, RequestError> {
-        self.request(Action::SetWish(name, wish)).await.map(|(_, change)| change)
+        self.remember(Some(name.clone()), move |store| Ok(store.set_wish(&name, wish)?)).await
     }
 
     /// Forgets the service, its key and its address, for ever.
@@ -74,7 +99,139 @@ impl Controller {
     /// # Errors
     /// There is no such service, or it could not be forgotten durably.
     pub async fn remove(&self, name: ServiceName) -> Result<Change, RequestError> {
-        self.request(Action::Remove(name)).await.map(|(_, change)| change)
+        self.remember(Some(name.clone()), move |store| remember::remove(store, &name)).await
+    }
+
+    /// Changes something about a service.
+    ///
+    /// # Errors
+    /// There is no such service, the wishes contradict one another, or they could not be made durable.
+    pub async fn change(&self, name: ServiceName, change: RecordChange) -> Result<Change, RequestError> {
+        self.remember(Some(name.clone()), move |store| remember::change(store, &name, change)).await
+    }
+
+    /// Lets one more client into a service.
+    ///
+    /// # Errors
+    /// There is no such service, it has such a client or too many, or it could not be made durable.
+    pub async fn add_client(&self, service: ServiceName, client: NewClient) -> Result<(), RequestError> {
+        self.remember(Some(service.clone()), move |store| Ok(store.add_client(&service, client)?)).await
+    }
+
+    /// Forgets a client. Its access has ended once the service's
+    /// [`access_settled`](crate::controller::ServiceStatus::access_settled) is true after that.
+    ///
+    /// # Errors
+    /// There is no such service, or it could not be made durable.
+    pub async fn remove_client(&self, service: ServiceName, client: ClientName) -> Result<Change, RequestError> {
+        self.remember(Some(service.clone()), move |store| Ok(store.remove_client(&service, &client)?)).await
+    }
+
+    /// Gives a client another name.
+    ///
+    /// # Errors
+    /// There is no such service or client, the new name is taken, or it could not be made durable.
+    pub async fn rename_client(
+        &self,
+        service: ServiceName,
+        from: ClientName,
+        to: ClientName,
+    ) -> Result<Change, RequestError> {
+        self.remember(Some(service.clone()), move |store| Ok(store.rename_client(&service, &from, &to)?)).await
+    }
+
+    /// The secret key of a client that was made here.
+    ///
+    /// # Errors
+    /// There is no such service or client, the client has the key alone, or the store can not be read.
+    pub async fn client_key(&self, service: ServiceName, client: ClientName) -> Result<ClientSecretKey, RequestError> {
+        self.remember(None, move |store| Ok(store.client_key(&service, &client)?)).await
+    }
+
+    /// The secret key of a service. Whoever has it *is* the service.
+    ///
+    /// # Errors
+    /// There is no such service, or the store can not be read.
+    pub async fn key(&self, name: ServiceName) -> Result<OnionKey, RequestError> {
+        self.remember(None, move |store| Ok(store.key(&name)?)).await
+    }
+
+    /// Gives a service another key, and with it another address; a new one if none is given.
+    ///
+    /// # Errors
+    /// There is no such service, another one has this key, or it could not be made durable.
+    pub async fn replace_key(&self, name: ServiceName, key: Option<OnionKey>) -> Result<(), RequestError> {
+        let replace = move |store: &Store| {
+            let key = key.map_or_else(OnionKey::generate, Ok).map_err(RequestError::Random)?;
+            Ok(store.replace_key(&name, &key)?)
+        };
+        self.remember(None, replace).await
+    }
+
+    /// Remembers a service of somebody else, and the key that opens it if it needs one.
+    ///
+    /// # Errors
+    /// Another service has the name, or it could not be made durable.
+    pub async fn join(&self, service: JoinedService, key: Option<ClientSecretKey>) -> Result<Change, RequestError> {
+        self.remember(None, move |store| Ok(store.join(&service, key.as_ref())?)).await
+    }
+
+    /// Forgets a service of somebody else.
+    ///
+    /// # Errors
+    /// It could not be forgotten durably.
+    pub async fn leave(&self, name: ServiceName) -> Result<Change, RequestError> {
+        self.remember(None, move |store| Ok(store.leave(&name)?)).await
+    }
+
+    /// Remembers a key whose public half somebody is asked to let in.
+    ///
+    /// # Errors
+    /// There is a request of this name, the system has no random numbers, or it could not be made durable.
+    pub async fn request(&self, name: ClientName, persistence: Persistence) -> Result<ClientPublicKey, RequestError> {
+        let act = move |store: &Store| {
+            let key = ClientSecretKey::generate().map_err(RequestError::Random)?;
+            store.add_request(&name, &key, persistence)?;
+            Ok(key.public_key())
+        };
+        self.remember(None, act).await
+    }
+
+    /// The requests that were made here and not answered yet.
+    ///
+    /// # Errors
+    /// Only while the controller is shutting down.
+    pub async fn requests(&self) -> Result<Vec<PendingRequest>, RequestError> {
+        self.remember(None, |store| Ok(store.requests())).await
+    }
+
+    /// The secret half of a key that somebody was asked to let in.
+    ///
+    /// # Errors
+    /// The store can not be read.
+    pub async fn request_key_for(
+        &self,
+        public_key: ClientPublicKey,
+    ) -> Result<Option<(ClientName, ClientSecretKey)>, RequestError> {
+        self.remember(None, move |store| Ok(store.request_key_for(&public_key)?)).await
+    }
+
+    /// Forgets a request.
+    ///
+    /// # Errors
+    /// It could not be forgotten durably.
+    pub async fn remove_request(&self, name: ClientName) -> Result<Change, RequestError> {
+        self.remember(None, move |store| Ok(store.remove_request(&name)?)).await
+    }
+
+    /// Fetches the descriptor of a service back from an HSDir. Never done unasked.
+    ///
+    /// # Errors
+    /// There is no such service.
+    pub async fn check(&self, name: ServiceName) -> Result<Result<Checked, CheckError>, RequestError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Check(name, reply)).await.map_err(|_| RequestError::Stopping)?;
+        answer.await.map_err(|_| RequestError::Stopping)?
     }
 
     /// The picture as it is now.
@@ -96,9 +253,18 @@ impl Controller {
         self.requests.closed().await;
     }
 
-    async fn request(&self, action: Action) -> Result<Done, RequestError> {
+    async fn remember<A: Send + 'static>(
+        &self,
+        about: Option<ServiceName>,
+        act: impl FnOnce(&Store) -> Result<A, RequestError> + Send + 'static,
+    ) -> Result<A, RequestError> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send(Request { action, reply }).await.map_err(|_| RequestError::Stopping)?;
+        let act = Act(Box::new(move |store| {
+            let result = act(store);
+            // Who asked may have gone; the wish holds all the same.
+            Box::new(move || drop(reply.send(result)))
+        }));
+        self.requests.send(Request::Remember(about, act)).await.map_err(|_| RequestError::Stopping)?;
         answer.await.map_err(|_| RequestError::Stopping)?
     }
 }

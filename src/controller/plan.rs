@@ -1,57 +1,118 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What to do next: a pure function of wishes and facts.
 
-use tails_server_state::{OnionAddress, ServiceName, StoredService, Wish};
+use std::cmp::Reverse;
+
+use tails_server_state::{Autostart, OnionAddress, ServiceName, StoredService, Wish};
 
 use crate::controller::desired::Desired;
-use crate::controller::observed::Observed;
+use crate::controller::observed::{Observed, OnionFacts};
+use crate::controller::ports::Visitors;
+use crate::controller::shape::OnionShape;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Add this service to Tor.
-    AddOnion(ServiceName),
+    AddOnion(ServiceName, Visitors),
     /// Remove the service with this address from Tor.
-    RemoveOnion(OnionAddress),
+    RemoveOnion(OnionAddress, Visitors),
+    /// Remove the service with this address from Tor, to be added again: it does not get published as it is.
+    Heal(OnionAddress),
+    /// Give Tor the key for a service of somebody else.
+    AddCredential(ServiceName),
+    /// Have Tor forget the key for the service of somebody else with this address.
+    RemoveCredential(OnionAddress),
 }
 
 /// The steps that lead from the facts towards the wishes, those that close something first.
 ///
 /// Total: any wishes with any facts have a plan, and where nothing is to be done it is empty. Steps that wait for
-/// something (Tor, a listener, the end of another step) are not in it; they come once that fact is there.
+/// something (Tor, a listener, the end of another step, room in the window) are not in it; they come once that fact is
+/// there.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
     if !observed.tor.is_connected() {
         return Vec::new();
     }
-    let mut steps = Vec::new();
-    for (address, onion) in &observed.onions {
-        let wanted = desired
-            .wanted_at(address)
-            .is_some_and(|service| is_backed(service, observed) && *service.record.ports() == onion.ports);
-        if !wanted && is_free(address, observed) {
-            steps.push(Step::RemoveOnion(*address));
-        }
-    }
+    let is_free = |address: &&OnionAddress| !observed.busy.contains(*address) && !observed.held.contains_key(*address);
+    let mut steps: Vec<Step> = observed
+        .onions
+        .iter()
+        .filter(|(address, _)| is_free(address))
+        .filter_map(|(address, onion)| {
+            let visitors = why_to_remove(desired.wanted_at(address), onion, observed)?;
+            Some(Step::RemoveOnion(*address, visitors))
+        })
+        .collect();
     if observed.tor.is_bootstrapped() {
-        for (name, service) in desired.services() {
-            let missing = service.wish == Wish::Enabled && !observed.onions.contains_key(&service.address);
-            if missing && is_backed(service, observed) && is_free(&service.address, observed) {
-                steps.push(Step::AddOnion(name.clone()));
-            }
-        }
+        // Tor keeps the visitors of a service whose control connection ended: perhaps when it was to be withdrawn.
+        let left_behind = desired.services().map(|(_, service)| service).filter(|service| {
+            service.wish == Wish::Disabled
+                && !observed.onions.contains_key(&service.address)
+                && !observed.visitors.contains_key(&service.address)
+        });
+        let left_behind = left_behind.filter(|service| is_free(&&service.address));
+        steps.extend(left_behind.map(|service| Step::RemoveOnion(service.address, Visitors::Leave)));
+        let room = observed.window.size().saturating_sub(observed.on_their_way());
+        let mut missing: Vec<_> = desired
+            .services()
+            .filter(|(_, service)| service.wish == Wish::Enabled && !observed.onions.contains_key(&service.address))
+            .filter(|(_, service)| OnionShape::of(service).audience.is_anybody() && is_backed(service, observed))
+            .filter(|(_, service)| is_free(&&service.address))
+            .collect();
+        // What is to be there after every boot, then what was asked for last.
+        missing.sort_by_key(|(_, service)| (service.record.autostart() != Autostart::On, Reverse(service.enabled_at)));
+        missing.truncate(room);
+        let left = room - missing.len();
+        let adding = missing.into_iter();
+        steps.extend(adding.map(|(name, service)| Step::AddOnion(name.clone(), visitors_before(service, observed))));
+        let goes = |address: &OnionAddress| steps.contains(&Step::RemoveOnion(*address, Visitors::Leave));
+        let goes =
+            |address: &&OnionAddress| goes(address) || steps.contains(&Step::RemoveOnion(**address, Visitors::Stay));
+        let wedged = observed.onions.keys().filter(|address| observed.is_wedged(address) && is_free(address));
+        let healing: Vec<_> =
+            wedged.filter(|address| !goes(address)).take(left).map(|address| Step::Heal(*address)).collect();
+        steps.extend(healing);
     }
+    steps.extend(plan_credentials(desired, observed));
     steps
+}
+
+/// Whether a service has to leave Tor, and its visitors with it.
+fn why_to_remove(wanted: Option<&StoredService>, onion: &OnionFacts, observed: &Observed) -> Option<Visitors> {
+    let Some(service) = wanted else { return Some(Visitors::Leave) };
+    let wish = OnionShape::of(service);
+    if !wish.audience.includes(&onion.shape.audience) {
+        Some(Visitors::Leave)
+    } else if wish != onion.shape || !is_backed(service, observed) {
+        Some(Visitors::Stay)
+    } else {
+        None
+    }
+}
+
+/// Whether those may stay who are connected from an earlier life of a service that is to be added: only if it is known
+/// that all of them are still welcome.
+fn visitors_before(service: &StoredService, observed: &Observed) -> Visitors {
+    let wish = OnionShape::of(service).audience;
+    if wish.includes(observed.visitors_at_most(&service.address)) { Visitors::Stay } else { Visitors::Leave }
+}
+
+fn plan_credentials(desired: &Desired, observed: &Observed) -> Vec<Step> {
+    let is_free = |address: &OnionAddress| !observed.busy.contains(address) && !observed.held.contains_key(address);
+    let gone =
+        observed.ever_joined.iter().filter(|address| !desired.joined().any(|(_, joined)| joined.address == **address));
+    let new = desired.joined().filter(|(_, joined)| !observed.credentials.contains(&joined.address));
+    let removing = gone.filter(|address| is_free(address)).map(|address| Step::RemoveCredential(*address));
+    removing
+        .chain(new.filter(|(_, joined)| is_free(&joined.address)).map(|(name, _)| Step::AddCredential(name.clone())))
+        .collect()
 }
 
 /// Whether somebody listens on every target of the service.
 pub(crate) fn is_backed(service: &StoredService, observed: &Observed) -> bool {
     service.record.ports().iter().all(|mapping| observed.listeners.found.contains(&mapping.target))
-}
-
-/// Whether no step is under way for this address and none waits for its time to try again.
-fn is_free(address: &OnionAddress, observed: &Observed) -> bool {
-    !observed.busy.contains(address) && !observed.held.contains_key(address)
 }
 
 #[cfg(test)]

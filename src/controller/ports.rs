@@ -7,9 +7,10 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 
-use tails_server_state::{OnionAddress, OnionKey, PortMap, Target};
+use tails_server_state::{ClientSecretKey, DescriptorId, OnionAddress, OnionKey, Target, TimePeriod};
 
 use crate::controller::observed::{Bootstrap, Generation};
+use crate::controller::shape::OnionShape;
 
 /// Tor, as far as the loop acts on it.
 pub trait Tor: Send + Sync + 'static {
@@ -20,13 +21,38 @@ pub trait Tor: Send + Sync + 'static {
         onion: NewOnion,
     ) -> impl Future<Output = Result<(), AddOnionError>> + Send;
 
-    /// Removes an onion service that was added on the control connection of this generation. One that Tor does not know
-    /// is removed already.
+    /// Removes an onion service that was added on the control connection of this generation, and then, if they are to
+    /// leave, sends away its visitors. One that Tor does not know is removed already; it may have visitors all the same.
     fn remove_onion(
         &self,
         generation: Generation,
         address: OnionAddress,
+        visitors: Visitors,
     ) -> impl Future<Output = Result<(), RemoveOnionError>> + Send;
+
+    /// Gives Tor the key with which the service of somebody else can be reached. It lives as long as the Tor, not as long
+    /// as the control connection.
+    fn add_credential(
+        &self,
+        generation: Generation,
+        address: OnionAddress,
+        key: ClientSecretKey,
+    ) -> impl Future<Output = Result<(), CredentialError>> + Send;
+
+    /// Has Tor forget such a key. One that Tor does not have is forgotten already.
+    fn remove_credential(
+        &self,
+        generation: Generation,
+        address: OnionAddress,
+    ) -> impl Future<Output = Result<(), CredentialError>> + Send;
+
+    /// Fetches the descriptor of an own service back from one of these HSDirs, or from those that Tor chooses if none is
+    /// named.
+    fn check(
+        &self,
+        address: OnionAddress,
+        hsdirs: Vec<HsDir>,
+    ) -> impl Future<Output = Result<Checked, CheckError>> + Send;
 
     /// Closes the control connection of this generation, and with it every service that was added on it. A new one
     /// follows by itself.
@@ -46,8 +72,19 @@ pub struct NewOnion {
     pub key: OnionKey,
     /// The address that belongs to the key; a Tor that names another one is not believed.
     pub address: OnionAddress,
-    /// Its ports.
-    pub ports: PortMap,
+    /// What it is to Tor beside its key.
+    pub shape: OnionShape,
+    /// Whether those may stay who are connected to it from an earlier life of it.
+    pub visitors: Visitors,
+}
+
+/// What becomes of those who are connected to a service. Tor itself leaves them alone when a service goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visitors {
+    /// They may stay.
+    Stay,
+    /// Their circuits are closed.
+    Leave,
 }
 
 /// Something observed.
@@ -87,16 +124,43 @@ pub enum TorFact {
     /// Tor has this service now; what it told of its uploads before belongs to an earlier life of the service.
     OnionAdded(OnionAddress),
     /// An upload of a descriptor began.
-    UploadBegun(OnionAddress, HsDir),
+    UploadBegun(OnionAddress, HsDir, DescriptorId),
     /// An HSDir has a descriptor.
     UploadConfirmed(OnionAddress, HsDir),
     /// An upload of a descriptor failed.
-    UploadFailed(OnionAddress, HsDir),
+    UploadFailed(OnionAddress, HsDir, Option<DescriptorId>),
+    /// An upload began or was confirmed, and a filter hides of which service.
+    UploadHidden(HiddenUpload),
+    /// The period that visitors look into, by Tor's consensus.
+    TimePeriod(Option<TimePeriod>),
+    /// The clock is wrong by so many seconds; positive when it is ahead.
+    ClockSkew(i64),
+    /// Time went on without Tor: the clock jumped, or the machine slept.
+    ClockJumped,
+    /// The directory authorities advise against this version; these they recommend.
+    DangerousVersion(String),
+}
+
+/// What a filter leaves of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HiddenUpload {
+    /// Some upload began.
+    Begun,
+    /// Some upload was confirmed.
+    Confirmed,
 }
 
 /// A directory that holds descriptors of onion services, by its fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HsDir(String);
+
+impl HsDir {
+    /// The fingerprint.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.0
+    }
+}
 
 impl From<String> for HsDir {
     fn from(fingerprint: String) -> Self {
@@ -143,7 +207,7 @@ impl AddOnionError {
     }
 }
 
-/// Why Tor may still have a service.
+/// Why Tor may still have a service, or visitors of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RemoveOnionError {
     /// The control connection ended, and the service with it.
@@ -152,4 +216,47 @@ pub enum RemoveOnionError {
     /// Tor, or a filter in front of it, did not do it.
     #[error("Tor did not remove the service: {0}")]
     Failed(String),
+    /// The service is gone, and visitors may still be connected.
+    #[error("the service is withdrawn, but those who were connected could not be sent away: {0}")]
+    VisitorsStay(String),
+}
+
+/// Why Tor has not got a key for the service of somebody else, or still has it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CredentialError {
+    /// The control connection ended.
+    #[error("the control connection to Tor ended")]
+    ConnectionLost,
+    /// Tor, or a filter in front of it, will not.
+    #[error("Tor did not take the key: {0}")]
+    Refused(String),
+}
+
+/// A descriptor that was fetched back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// The HSDir that it came from.
+    pub hsdir: HsDir,
+    /// How many HSDirs were asked before it.
+    pub asked_in_vain: u32,
+}
+
+/// Why no descriptor could be fetched back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckError {
+    /// There is no Tor to ask.
+    #[error("Tor can not be asked: {0}")]
+    NoTor(String),
+    /// None of the HSDirs has it.
+    #[error("none of the {asked} HSDirs that were asked has the descriptor")]
+    NotFound {
+        /// How many were asked.
+        asked: u32,
+    },
+    /// They did not answer.
+    #[error("no HSDir answered within {seconds} s")]
+    TimedOut {
+        /// How long was waited.
+        seconds: u64,
+    },
 }

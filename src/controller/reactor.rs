@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tails_server_state::{Persistence, Store, StoredService, Target, Wish};
+use tails_server_state::{Persistence, ServiceName, Store, Target, Wish};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -15,12 +15,11 @@ use tracing::{error, info, warn};
 
 use crate::controller::desired::Desired;
 use crate::controller::error::RequestError;
-use crate::controller::handle::{Controller, Done, Request};
+use crate::controller::handle::{Act, Answer, Controller, Request};
 use crate::controller::observed::Observed;
 use crate::controller::plan::plan;
-use crate::controller::ports::{Fact, Listening, Tor};
+use crate::controller::ports::{Fact, Listening, Tor, Visitors};
 use crate::controller::reactor::steps::StepEnd;
-use crate::controller::remember::remember;
 use crate::controller::retries::Retries;
 use crate::controller::status::{Outlook, Problem, Snapshot, status};
 use crate::errors::with_causes;
@@ -49,6 +48,7 @@ pub struct Reactor<T, L> {
     watched: BTreeSet<Target>,
     steps: JoinSet<StepEnd>,
     remembering: JoinSet<Remembered>,
+    checks: JoinSet<()>,
     retries: Retries,
     store_problems: Vec<Problem>,
 }
@@ -67,16 +67,16 @@ impl Stop {
 
 /// A request that was carried out: the answer, and all wishes as they are now.
 struct Remembered {
-    result: Result<Done, RequestError>,
-    services: Vec<StoredService>,
+    about: Option<ServiceName>,
+    desired: Desired,
     store_problems: Vec<Problem>,
-    reply: oneshot::Sender<Result<Done, RequestError>>,
+    answer: Answer,
 }
 
 impl<T: Tor, L: Listening> Reactor<T, L> {
     /// A loop over this store and these ports, the handle to ask it and the means to end it.
     pub fn new(store: Arc<Store>, tor: T, listening: L, facts: mpsc::Receiver<Fact>) -> (Self, Controller, Stop) {
-        let desired: Desired = store.services().into_iter().collect();
+        let desired = Desired::of(&store);
         let observed = Observed::default();
         let store_problems = store_problems(&store);
         let (pictures, seen) = watch::channel(Arc::new(status(&desired, &observed, &store_problems)));
@@ -95,6 +95,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
             watched: BTreeSet::new(),
             steps: JoinSet::new(),
             remembering: JoinSet::new(),
+            checks: JoinSet::new(),
             retries: Retries::default(),
             store_problems,
         };
@@ -108,7 +109,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
         let mut going = true;
         while going {
             self.advance();
-            let retry = self.retries.next_due();
+            let due = [self.retries.next_due(), self.observed.next_look()].into_iter().flatten().min();
             going = tokio::select! {
                 // Facts before the ends of steps: they were there before. They can not starve the rest as long as their
                 // source runs on the same thread.
@@ -117,8 +118,9 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
                 count = self.facts.recv_many(&mut facts, FACTS_AT_ONCE) => self.observe(count, &mut facts),
                 Some(end) = self.steps.join_next() => self.steps_ended(end),
                 Some(remembered) = self.remembering.join_next() => self.remembered(remembered),
-                Some(request) = self.requests.recv(), if self.remembering.is_empty() => self.start_remembering(request),
-                () = tokio::time::sleep_until(retry.unwrap_or_else(Instant::now)), if retry.is_some() => self.release_held(),
+                Some(_) = self.checks.join_next() => true,
+                Some(request) = self.requests.recv(), if self.remembering.is_empty() => self.take(request),
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.release_held(),
             };
         }
         self.withdraw().await;
@@ -130,6 +132,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
             return false;
         }
         let before = self.observed.tor.generation;
+        self.observed.tick(Instant::now());
         facts.drain(..).for_each(|fact| self.observed.fold(fact));
         if self.observed.tor.generation != before {
             self.retries.clear();
@@ -139,13 +142,14 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
 
     /// Compares wishes with facts, starts what is to be done and shows the picture.
     fn advance(&mut self) {
+        self.observed.tick(Instant::now());
         let targets = self.wanted_targets();
         if targets != self.watched {
             self.listening.watch(targets.clone());
             self.watched = targets;
         }
         self.start(plan(&self.desired, &self.observed));
-        let picture = status(&self.desired, &self.observed, &self.store_problems);
+        let picture = status(&self.desired, &self.observed, &self.store_problems).after(&self.pictures.borrow());
         self.pictures.send_if_modified(|shown| {
             let changed = **shown != picture;
             if changed {
@@ -166,36 +170,44 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
             .collect()
     }
 
-    fn start_remembering(&mut self, request: Request) -> bool {
-        let store = Arc::clone(&self.store);
-        self.remembering.spawn_blocking(move || {
-            let result = remember(&store, request.action);
-            let (services, store_problems) = (store.services(), store_problems(&store));
-            Remembered { result, services, store_problems, reply: request.reply }
-        });
+    fn take(&mut self, request: Request) -> bool {
+        match request {
+            Request::Remember(about, Act(act)) => {
+                let store = Arc::clone(&self.store);
+                self.remembering.spawn_blocking(move || {
+                    let answer = act(&store);
+                    Remembered { about, desired: Desired::of(&store), store_problems: store_problems(&store), answer }
+                });
+            }
+            Request::Check(name, reply) => match self.desired.service(&name) {
+                Some(service) => {
+                    let (tor, address) = (Arc::clone(&self.tor), service.address);
+                    let hsdirs = self.observed.hsdirs(&address);
+                    self.checks.spawn(async move { drop(reply.send(Ok(tor.check(address, hsdirs).await))) });
+                }
+                None => drop(reply.send(Err(RequestError::Unknown(name)))),
+            },
+        }
         true
     }
 
     fn remembered(&mut self, remembered: Result<Remembered, JoinError>) -> bool {
-        let Remembered { result, services, store_problems, reply } = match remembered {
+        let Remembered { about, desired, store_problems, answer } = match remembered {
             Ok(remembered) => remembered,
             Err(cause) => {
                 error!(%cause, "bug: a request died");
                 return false;
             }
         };
-        self.desired = services.into_iter().collect();
+        self.desired = desired;
         self.store_problems = store_problems;
-        if let Ok((name, _)) = &result
-            && let Some(service) = self.desired.service(name)
-        {
+        if let Some(service) = about.and_then(|name| self.desired.service(&name)) {
             // A person asked: whatever failed before is worth another try at once.
             self.observed.held.remove(&service.address);
             self.retries.forget(&service.address);
         }
         self.advance();
-        // Who asked may have gone; the wish holds all the same.
-        let _ = reply.send(result);
+        answer();
         true
     }
 
@@ -205,7 +217,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
         let mut removals = JoinSet::new();
         for address in self.observed.onions.keys().copied() {
             let tor = Arc::clone(&self.tor);
-            removals.spawn(async move { tor.remove_onion(generation, address).await });
+            removals.spawn(async move { tor.remove_onion(generation, address, Visitors::Leave).await });
         }
         let count = removals.len();
         let all_removed = async {
@@ -220,8 +232,8 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
             Ok(false) | Err(_) => info!(count, "services withdrawn by closing the control connection"),
         }
         let last_answer = async {
-            while let Some(Ok(Remembered { result, reply, .. })) = self.remembering.join_next().await {
-                let _ = reply.send(result);
+            while let Some(Ok(Remembered { answer, .. })) = self.remembering.join_next().await {
+                answer();
             }
         };
         if tokio::time::timeout(REMEMBER_PATIENCE, last_answer).await.is_err() {

@@ -1,31 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Carrying out a request: all of it is remembering. What follows from it is the plan's business.
 
-use tails_server_state::{Change, OnionKey, PortMap, ServiceName, ServiceRecord, Store, StoredService, Target, Wish};
+use tails_server_state::{
+    Change, OnionKey, PortMap, ServiceName, ServiceRecord, Store, StoreError, StoredService, Target, Wish,
+};
 
 use crate::controller::error::RequestError;
-use crate::controller::handle::{Action, Done, PublishRequest};
+use crate::controller::handle::{PublishRequest, RecordChange};
 
-/// Makes a request durable. Blocks on the disk.
-pub(super) fn remember(store: &Store, action: Action) -> Result<Done, RequestError> {
-    match action {
-        Action::Publish(request) => publish(store, request),
-        Action::SetWish(name, wish) => Ok((name.clone(), store.set_wish(&name, wish)?)),
-        Action::Remove(name) => match store.remove(&name)? {
-            Change::Changed => Ok((name, Change::Changed)),
-            Change::Unchanged => Err(RequestError::Unknown(name)),
-        },
-    }
-}
-
-fn publish(store: &Store, request: PublishRequest) -> Result<Done, RequestError> {
-    let PublishRequest { name, ports, persistence, autostart } = request;
+/// Remembers a new service, with a new key, and enables it.
+pub(super) fn publish(store: &Store, request: PublishRequest) -> Result<(ServiceName, Change), RequestError> {
+    let PublishRequest { name, ports, persistence, autostart, exposure } = request;
     let services = store.services();
     let name = match name {
         Some(name) => name,
         None => free_name(&ports, &services)?,
     };
-    let record = ServiceRecord::new(name.clone(), persistence, autostart, ports)?;
+    let record = ServiceRecord::new(name.clone(), persistence, autostart, ports)?.with_exposure(exposure);
     match services.iter().find(|service| *service.record.name() == name) {
         Some(same) if same.record == record => Ok((name.clone(), store.set_wish(&name, Wish::Enabled)?)),
         Some(_) => Err(RequestError::Exists(name)),
@@ -35,6 +26,37 @@ fn publish(store: &Store, request: PublishRequest) -> Result<Done, RequestError>
             Ok((name, Change::Changed))
         }
     }
+}
+
+/// Forgets a service. One that is not there is an error: a typing error must not look like a removal.
+pub(super) fn remove(store: &Store, name: &ServiceName) -> Result<Change, RequestError> {
+    match store.remove(name)? {
+        Change::Changed => Ok(Change::Changed),
+        Change::Unchanged => Err(RequestError::Unknown(name.clone())),
+    }
+}
+
+/// Changes something about a service.
+pub(super) fn change(store: &Store, name: &ServiceName, change: RecordChange) -> Result<Change, RequestError> {
+    let unknown = || StoreError::Unknown { name: name.clone() };
+    let service = store.services().into_iter().find(|service| service.record.name() == name).ok_or_else(unknown)?;
+    let mut exposure = *service.record.exposure();
+    let record = match change {
+        RecordChange::Autostart(autostart) => service.record.with_autostart(autostart)?,
+        RecordChange::ClientAuthorization(authorization) => {
+            exposure.client_authorization = authorization;
+            service.record.with_exposure(exposure)
+        }
+        RecordChange::MaxStreams(most) => {
+            exposure.max_streams = most;
+            service.record.with_exposure(exposure)
+        }
+        RecordChange::ProofOfWork(defence) => {
+            exposure.proof_of_work = defence;
+            service.record.with_exposure(exposure)
+        }
+    };
+    Ok(store.set_record(&record)?)
 }
 
 /// A name that nobody has, after the first target: `port-8080`, or the file name of a socket. A service with the same

@@ -4,11 +4,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use tails_server_state::{OnionAddress, ServiceName, ServiceRecord, StoredService, Target, Wish};
+use tails_server_state::{
+    AuthorizedClient, JoinedService, OnionAddress, ServiceName, ServiceRecord, StoredService, Target, Wish,
+};
+use tokio::time::Instant;
 
 use crate::controller::desired::Desired;
 use crate::controller::observed::{Connection, Observed, TorFacts};
 use crate::controller::plan::is_backed;
+use crate::controller::publication::{Evidence, Uploads};
+use crate::controller::shape::{Audience, OnionShape};
 
 /// The state of one service, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,9 +28,9 @@ pub enum State {
     Starting,
     /// There is no control connection, or Tor can not reach the network.
     WaitingForTor,
-    /// Tor has it, or is about to, and no upload of a descriptor is confirmed yet.
+    /// Tor has it, or is about to, and not enough HSDirs have confirmed its descriptor yet.
     Publishing,
-    /// An upload of its descriptor was confirmed on this control connection.
+    /// More than half of its HSDirs have confirmed the descriptor that visitors ask for now, on this control connection.
     Published,
 }
 
@@ -97,10 +102,31 @@ pub struct ServiceStatus {
     pub address: OnionAddress,
     /// Whether somebody listens on every target.
     pub running: bool,
-    /// Uploads of its descriptors that were confirmed on this control connection.
-    pub uploads_confirmed: u32,
-    /// Uploads of its descriptors that were begun on this control connection.
-    pub uploads_attempted: u32,
+    /// The clients that it lets in, if it lets in only clients.
+    pub clients: Vec<AuthorizedClient>,
+    /// Whether nobody can be connected any more who should not be.
+    pub access_settled: bool,
+    /// The HSDirs of the descriptor that visitors ask for now.
+    pub current: Uploads,
+    /// The HSDirs of the descriptor of the next period, or of the last one.
+    pub other: Uploads,
+    /// What of its publication is proven.
+    pub evidence: Evidence,
+    /// How often it was given a new life in Tor since it was last published.
+    pub healed: u32,
+    /// Since when it is in its state.
+    pub since: Instant,
+}
+
+/// What people see of a service of somebody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinedStatus {
+    /// What is remembered of it.
+    pub joined: JoinedService,
+    /// Whether Tor can reach it: it has the key.
+    pub ready: bool,
+    /// Why not.
+    pub problem: Option<Problem>,
 }
 
 /// What people see of Tor.
@@ -118,6 +144,8 @@ pub struct TorStatus {
     pub online: bool,
     /// What keeps Tor from being usable.
     pub problem: Option<Problem>,
+    /// What else Tor said that a person should know of.
+    pub warnings: Vec<Problem>,
 }
 
 /// The whole picture at one moment; it never changes once made.
@@ -127,6 +155,8 @@ pub struct Snapshot {
     pub tor: TorStatus,
     /// The services, by name.
     pub services: BTreeMap<ServiceName, ServiceStatus>,
+    /// The services of others, by name.
+    pub joined: BTreeMap<ServiceName, JoinedStatus>,
     /// What is wrong with the store.
     pub store_problems: Vec<Problem>,
 }
@@ -135,38 +165,74 @@ pub struct Snapshot {
 #[must_use]
 pub fn status(desired: &Desired, observed: &Observed, store_problems: &[Problem]) -> Snapshot {
     Snapshot {
-        tor: tor_status(&observed.tor),
+        tor: tor_status(observed),
         services: desired.services().map(|(name, service)| (name.clone(), service_status(service, observed))).collect(),
+        joined: desired.joined().map(|(name, joined)| (name.clone(), joined_status(joined, observed))).collect(),
         store_problems: store_problems.to_vec(),
     }
 }
 
+impl Snapshot {
+    /// The same picture, with services that are in the same state as before being in it since then.
+    #[must_use]
+    pub fn after(mut self, before: &Self) -> Self {
+        for (name, service) in &mut self.services {
+            if let Some(before) = before.services.get(name).filter(|before| before.state == service.state) {
+                service.since = before.since;
+            }
+        }
+        self
+    }
+}
+
+fn joined_status(joined: &JoinedService, observed: &Observed) -> JoinedStatus {
+    let ready = observed.tor.is_connected() && observed.credentials.contains(&joined.address);
+    let problem = match observed.held.get(&joined.address) {
+        Some(problem) => Some(problem.clone()),
+        None if !observed.tor.is_connected() => tor_problem(&observed.tor),
+        None => None,
+    };
+    JoinedStatus { joined: joined.clone(), ready, problem }
+}
+
 fn service_status(service: &StoredService, observed: &Observed) -> ServiceStatus {
-    let onion = observed.onions.get(&service.address);
-    // What was published with other ports proves nothing of these.
-    let current = onion.filter(|onion| onion.ports == *service.record.ports());
-    let publication = current.and_then(|onion| onion.publication.as_ref());
+    let address = &service.address;
+    let wish = OnionShape::of(service);
+    let onion = observed.onions.get(address);
+    // What was published in another shape proves nothing of this one.
+    let publication = onion.filter(|onion| onion.shape == wish).and_then(|onion| onion.publication.as_ref());
     let running = is_backed(service, observed);
-    let held = observed.held.get(&service.address);
-    let busy = observed.busy.contains(&service.address);
+    let held = observed.held.get(address);
+    let busy = observed.busy.contains(address);
     let up = onion.is_some() || busy;
-    let confirmed = publication.map_or(0, super::Publication::confirmed);
+    let evidence = publication.map_or(Evidence::None, |publication| publication.evidence(observed.now));
     // First match wins: one test a row.
     let state = match service.wish {
         Wish::Disabled if up => State::Stopping,
         Wish::Disabled => State::Disabled,
         Wish::Enabled if held.is_some_and(|problem| problem.outlook == Outlook::Lasting) => State::Failed,
+        Wish::Enabled if !wish.audience.is_anybody() => State::Failed,
         Wish::Enabled if !running => State::Starting,
         Wish::Enabled if !observed.tor.is_online() => State::WaitingForTor,
         // A step under way may be its removal.
-        Wish::Enabled if confirmed == 0 || busy => State::Publishing,
+        Wish::Enabled if evidence == Evidence::None || busy => State::Publishing,
         Wish::Enabled => State::Published,
     };
     let problem = match state {
-        State::Disabled | State::Published => None,
-        State::Stopping | State::Failed | State::Publishing => held.cloned(),
+        State::Disabled => None,
+        State::Failed if held.is_none() => Some(nobody_may_connect()),
+        State::Published if evidence == Evidence::Counted => Some(only_counted()),
+        State::Published => None,
+        State::Publishing => held.cloned().or_else(|| slow(service, observed)),
+        State::Stopping | State::Failed => held.cloned(),
         State::Starting => nobody_listens(service, observed),
         State::WaitingForTor => tor_problem(&observed.tor),
+    };
+    // Where the service is open to everybody, nobody is connected who should not be.
+    let welcome = if service.wish == Wish::Enabled { wish.audience.clone() } else { Audience::NOBODY };
+    let access_settled = match onion {
+        Some(onion) => !busy && welcome.includes(&onion.shape.audience),
+        None => !busy && observed.tor.is_connected() && welcome.includes(observed.visitors_at_most(address)),
     };
     ServiceStatus {
         state,
@@ -175,9 +241,43 @@ fn service_status(service: &StoredService, observed: &Observed) -> ServiceStatus
         wish: service.wish,
         address: service.address,
         running,
-        uploads_confirmed: confirmed,
-        uploads_attempted: publication.map_or(0, super::Publication::attempted),
+        clients: service.clients.clone(),
+        access_settled,
+        current: publication.map(|publication| publication.current(observed.now)).unwrap_or_default(),
+        other: publication.map(|publication| publication.other(observed.now)).unwrap_or_default(),
+        evidence,
+        healed: observed.health.healed(address),
+        since: observed.now,
     }
+}
+
+fn nobody_may_connect() -> Problem {
+    Problem {
+        message: "it lets in only authorised clients, and there are none: it is withdrawn".to_owned(),
+        hint: Some(
+            "Let somebody in with `tails-server client add`; it is never opened to everybody by itself".to_owned(),
+        ),
+        outlook: Outlook::Lasting,
+    }
+}
+
+fn only_counted() -> Problem {
+    Problem {
+        message: "a filter before Tor's control port hides which service was uploaded: the uploads were only counted"
+            .to_owned(),
+        hint: Some("To be certain, ask an HSDir with `tails-server check`".to_owned()),
+        outlook: Outlook::Lasting,
+    }
+}
+
+/// What a person may want to know of a service that was given a new life and is still not published.
+fn slow(service: &StoredService, observed: &Observed) -> Option<Problem> {
+    let healed = observed.health.healed(&service.address);
+    (healed > 0).then(|| Problem {
+        message: format!("Tor did not get it published; it was added again, for the {healed}. time"),
+        hint: Some("It is tried again by itself, less and less often; see Tor's own log for why".to_owned()),
+        outlook: Outlook::Retrying,
+    })
 }
 
 /// The targets that were looked for in vain; a look that is still to come is no problem.
@@ -201,7 +301,8 @@ fn nobody_listens(service: &StoredService, observed: &Observed) -> Option<Proble
     })
 }
 
-fn tor_status(tor: &TorFacts) -> TorStatus {
+fn tor_status(observed: &Observed) -> TorStatus {
+    let tor = &observed.tor;
     TorStatus {
         connected: tor.is_connected(),
         version: match &tor.connection {
@@ -212,7 +313,36 @@ fn tor_status(tor: &TorFacts) -> TorStatus {
         bootstrap_summary: tor.bootstrap.summary.clone(),
         online: tor.is_online(),
         problem: tor_problem(tor),
+        warnings: warnings(observed),
     }
+}
+
+/// What Tor said that keeps nothing from working at the moment.
+fn warnings(observed: &Observed) -> Vec<Problem> {
+    let skew = observed.tor.clock_skew.map(|seconds| {
+        let (direction, minutes) = (if seconds > 0 { "ahead" } else { "behind" }, seconds.unsigned_abs() / 60);
+        Problem {
+            message: format!("the clock of this computer is {minutes} minutes {direction}, Tor says"),
+            hint: Some(
+                "Set the clock; with a wrong one Tor may not connect, and nobody may find the services".to_owned(),
+            ),
+            outlook: Outlook::Lasting,
+        }
+    });
+    let version = observed.tor.recommended_versions.as_ref().map(|recommended| Problem {
+        message: "the Tor network advises against this version of Tor".to_owned(),
+        hint: Some(format!("Upgrade Tor; recommended are {recommended}")),
+        outlook: Outlook::Lasting,
+    });
+    let hiding = observed.hidden.is_hiding().then(|| Problem {
+        message: "a filter before Tor's control port hides which service an upload belongs to".to_owned(),
+        hint: Some(
+            "Publication can only be counted, not proven; the profile of Tails Server passes the whole event"
+                .to_owned(),
+        ),
+        outlook: Outlook::Lasting,
+    });
+    skew.into_iter().chain(version).chain(hiding).collect()
 }
 
 fn tor_problem(tor: &TorFacts) -> Option<Problem> {

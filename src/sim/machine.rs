@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::controller::{Bootstrap, Fact, Generation, HsDir, Listeners, TorFact, TorProblem};
 use crate::sim::faults::Faults;
 use crate::sim::listening::SimulatedListening;
-use crate::sim::tor::SimulatedTor;
+use crate::sim::tor::{DESCRIPTOR, SimulatedTor};
 
 /// The pause between two steps of the simulated bootstrap: slow enough to see, fast enough to wait for.
 const BOOTSTRAP_STEP: Duration = Duration::from_millis(250);
@@ -29,6 +29,8 @@ pub(super) struct Inner {
     pub(super) connected: bool,
     /// The services that Tor has, each with the number of the request that added it.
     pub(super) onions: BTreeMap<OnionAddress, u64>,
+    /// The services of others that Tor has a key for. It keeps them when a control connection ends.
+    pub(super) credentials: BTreeSet<OnionAddress>,
     pub(super) requests: u64,
     pub(super) faults: Faults,
     pub(super) watched: BTreeSet<Target>,
@@ -82,6 +84,7 @@ impl Machine {
             let mut inner = self.lock();
             inner.connected = false;
             inner.onions.clear();
+            inner.credentials.clear();
         }
         let problem = TorProblem { message: "the simulated Tor was killed".to_owned(), hint: None };
         self.tell(TorFact::Lost(problem)).await;
@@ -114,7 +117,7 @@ impl Machine {
     /// An upload of this service begins and is confirmed, whether Tor has the service or not.
     pub async fn late_upload(&self, address: OnionAddress) {
         let hsdir = HsDir::from("F".repeat(40));
-        self.tell(TorFact::UploadBegun(address, hsdir.clone())).await;
+        self.tell(TorFact::UploadBegun(address, hsdir.clone(), DESCRIPTOR)).await;
         self.tell(TorFact::UploadConfirmed(address, hsdir)).await;
     }
 
@@ -127,6 +130,12 @@ impl Machine {
     #[must_use]
     pub fn onions(&self) -> BTreeSet<OnionAddress> {
         self.lock().onions.keys().copied().collect()
+    }
+
+    /// The services of others that Tor has a key for.
+    #[must_use]
+    pub fn credentials(&self) -> BTreeSet<OnionAddress> {
+        self.lock().credentials.clone()
     }
 
     /// How many services Tor was asked to add so far.

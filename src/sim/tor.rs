@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use tails_server_state::OnionAddress;
+use tails_server_state::{ClientSecretKey, DescriptorId, OnionAddress};
 
-use crate::controller::{AddOnionError, Generation, HsDir, NewOnion, RemoveOnionError, Tor, TorFact};
+use crate::controller::{
+    AddOnionError, CheckError, Checked, CredentialError, Generation, HsDir, NewOnion, RemoveOnionError, Tor, TorFact,
+    Visitors,
+};
 use crate::sim::machine::Machine;
 
 /// A real Tor begins its uploads one second after the introduction circuits are built.
@@ -14,6 +17,9 @@ const BEFORE_UPLOADS: Duration = Duration::from_secs(1);
 const UPLOAD: Duration = Duration::from_millis(200);
 /// HSDirs per service; a large network has eight for each of two descriptors.
 const HSDIRS: usize = 4;
+
+/// A simulated service has one descriptor, and the consensus is unknown.
+pub(super) const DESCRIPTOR: DescriptorId = DescriptorId::from_bytes([1; 32]);
 
 /// The simulated Tor, as the loop's port.
 #[derive(Debug)]
@@ -52,7 +58,12 @@ impl Tor for SimulatedTor {
         }
     }
 
-    async fn remove_onion(&self, generation: Generation, address: OnionAddress) -> Result<(), RemoveOnionError> {
+    async fn remove_onion(
+        &self,
+        generation: Generation,
+        address: OnionAddress,
+        _visitors: Visitors,
+    ) -> Result<(), RemoveOnionError> {
         let mut inner = self.0.lock();
         if let Some(fault) = inner.faults.remove.pop_front() {
             return Err(fault);
@@ -63,6 +74,37 @@ impl Tor for SimulatedTor {
         inner.onions.remove(&address);
         Ok(())
     }
+
+    async fn add_credential(
+        &self,
+        generation: Generation,
+        address: OnionAddress,
+        _key: ClientSecretKey,
+    ) -> Result<(), CredentialError> {
+        let mut inner = self.0.lock();
+        if !inner.connected || inner.generation != generation {
+            return Err(CredentialError::ConnectionLost);
+        }
+        inner.credentials.insert(address);
+        Ok(())
+    }
+
+    async fn remove_credential(&self, generation: Generation, address: OnionAddress) -> Result<(), CredentialError> {
+        let mut inner = self.0.lock();
+        if !inner.connected || inner.generation != generation {
+            return Err(CredentialError::ConnectionLost);
+        }
+        inner.credentials.remove(&address);
+        Ok(())
+    }
+
+    async fn check(&self, address: OnionAddress, _hsdirs: Vec<HsDir>) -> Result<Checked, CheckError> {
+        if self.0.lock().onions.contains_key(&address) {
+            Ok(Checked { hsdir: hsdir(0), asked_in_vain: 0 })
+        } else {
+            Err(CheckError::NotFound { asked: 1 })
+        }
+    }
 }
 
 /// Uploads the descriptors of a service, for as long as Tor has it from this request.
@@ -70,7 +112,7 @@ async fn upload(machine: Machine, address: OnionAddress, request: u64) {
     let is_there = || machine.lock().onions.get(&address) == Some(&request);
     tokio::time::sleep(BEFORE_UPLOADS).await;
     for hsdir in hsdirs().filter(|_| is_there()) {
-        machine.tell(TorFact::UploadBegun(address, hsdir)).await;
+        machine.tell(TorFact::UploadBegun(address, hsdir, DESCRIPTOR)).await;
     }
     tokio::time::sleep(UPLOAD).await;
     for hsdir in hsdirs().filter(|_| is_there() && !machine.lock().faults.uploads_hang) {
@@ -79,5 +121,9 @@ async fn upload(machine: Machine, address: OnionAddress, request: u64) {
 }
 
 fn hsdirs() -> impl Iterator<Item = HsDir> {
-    (0..HSDIRS).map(|number| HsDir::from(format!("{number:040X}")))
+    (0..HSDIRS).map(hsdir)
+}
+
+fn hsdir(number: usize) -> HsDir {
+    HsDir::from(format!("{number:040X}"))
 }

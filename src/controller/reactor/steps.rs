@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 
-use tails_server_state::{OnionAddress, OnionKey, PortMap, ServiceName, StoreError};
+use tails_server_state::{ClientSecretKey, OnionAddress, OnionKey, ServiceName, StoreError};
 use tokio::task::JoinError;
 use tracing::{debug, error, warn};
 
 use super::{Reactor, store_problems};
-use crate::controller::observed::{Generation, OnionFacts};
+use crate::controller::desired::Desired;
+use crate::controller::observed::Generation;
 use crate::controller::plan::Step;
-use crate::controller::ports::{AddOnionError, Listening, NewOnion, RemoveOnionError, Tor};
+use crate::controller::ports::{AddOnionError, CredentialError, Listening, NewOnion, RemoveOnionError, Tor, Visitors};
+use crate::controller::shape::{Audience, OnionShape};
 use crate::controller::status::{Outlook, Problem};
 use crate::errors::with_causes;
 
@@ -21,9 +23,22 @@ const REMOVALS: u32 = 3;
 #[derive(Debug)]
 pub(super) enum StepEnd {
     /// The keys of services to add were read.
-    Keys(Generation, Vec<(OnionAddress, PortMap, Result<OnionKey, StoreError>)>),
+    Keys(Generation, Vec<(Expected, Result<OnionKey, StoreError>)>),
     Added(Generation, OnionAddress, Result<(), AddOnionError>),
-    Removed(Generation, OnionAddress, Result<(), RemoveOnionError>),
+    Removed(Generation, OnionAddress, Visitors, Result<(), RemoveOnionError>),
+    /// The key for a service of somebody else was read; there may be none.
+    Credential(Generation, OnionAddress, Result<Option<ClientSecretKey>, StoreError>),
+    CredentialAdded(Generation, OnionAddress, Result<(), CredentialError>),
+    CredentialRemoved(Generation, OnionAddress, Result<(), CredentialError>),
+}
+
+/// A service that Tor is about to have, but for its key.
+#[derive(Debug)]
+pub(super) struct Expected {
+    name: ServiceName,
+    address: OnionAddress,
+    shape: OnionShape,
+    visitors: Visitors,
 }
 
 impl<T: Tor, L: Listening> Reactor<T, L> {
@@ -32,14 +47,23 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
         let mut names = Vec::new();
         for step in steps {
             match step {
-                Step::RemoveOnion(address) => {
+                Step::RemoveOnion(address, visitors) => self.remove_onion(generation, address, visitors),
+                Step::Heal(address) => {
+                    let service = self.desired.name_of(&address).map_or("(removed)", ServiceName::as_str);
+                    warn!(service, "not published as expected; giving it a new life in Tor");
+                    self.observed.health.heal(address, self.observed.now);
+                    self.remove_onion(generation, address, Visitors::Stay);
+                }
+                Step::AddOnion(name, visitors) => names.extend(self.expect_onion(name, visitors)),
+                Step::AddCredential(name) => self.read_credential(generation, &name),
+                Step::RemoveCredential(address) => {
                     self.observed.busy.insert(address);
                     let tor = Arc::clone(&self.tor);
                     self.steps.spawn(async move {
-                        StepEnd::Removed(generation, address, tor.remove_onion(generation, address).await)
+                        let result = tor.remove_credential(generation, address).await;
+                        StepEnd::CredentialRemoved(generation, address, result)
                     });
                 }
-                Step::AddOnion(name) => names.extend(self.expect_onion(name)),
             }
         }
         if names.is_empty() {
@@ -48,19 +72,29 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
         // All keys in one blocking task: a task for each would start hundreds of threads after a boot.
         let store = Arc::clone(&self.store);
         self.steps.spawn_blocking(move || {
-            let with_key = |(name, address, ports): (ServiceName, _, _)| (address, ports, store.key(&name));
+            let with_key = |expected: Expected| {
+                let key = store.key(&expected.name);
+                (expected, key)
+            };
             StepEnd::Keys(generation, names.into_iter().map(with_key).collect())
         });
     }
 
-    /// Notes that Tor is about to have this service, before it is asked: an event must not overtake the reply.
-    fn expect_onion(&mut self, name: ServiceName) -> Option<(ServiceName, OnionAddress, PortMap)> {
-        let service = self.desired.service(&name)?;
-        let (address, ports) = (service.address, service.record.ports().clone());
+    fn remove_onion(&mut self, generation: Generation, address: OnionAddress, visitors: Visitors) {
         self.observed.busy.insert(address);
-        let facts = OnionFacts { ports: ports.clone(), publication: None };
-        self.observed.onions.insert(address, facts);
-        Some((name, address, ports))
+        let tor = Arc::clone(&self.tor);
+        self.steps.spawn(async move {
+            let result = tor.remove_onion(generation, address, visitors).await;
+            StepEnd::Removed(generation, address, visitors, result)
+        });
+    }
+
+    /// Notes that Tor is about to have this service, before it is asked: an event must not overtake the reply.
+    fn expect_onion(&mut self, name: ServiceName, visitors: Visitors) -> Option<Expected> {
+        let service = self.desired.service(&name)?;
+        let (address, shape) = (service.address, OnionShape::of(service));
+        self.observed.expect_onion(address, shape.clone());
+        Some(Expected { name, address, shape, visitors })
     }
 
     pub(super) fn steps_ended(&mut self, first: Result<StepEnd, JoinError>) -> bool {
@@ -82,10 +116,10 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
         match end {
             StepEnd::Keys(generation, keys) => {
                 // Reading a key may have mended a place, and closed what was in doubt there.
-                self.desired = self.store.services().into_iter().collect();
+                self.desired = Desired::of(&self.store);
                 self.store_problems = store_problems(&self.store);
-                for (address, ports, key) in keys {
-                    self.add_with_key(generation, address, ports, key);
+                for (expected, key) in keys {
+                    self.add_with_key(generation, expected, key);
                 }
             }
             StepEnd::Added(generation, address, result) => {
@@ -94,27 +128,33 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
                     self.added(address, result);
                 }
             }
-            StepEnd::Removed(generation, address, result) => {
+            StepEnd::Removed(generation, address, visitors, result) => {
                 self.observed.busy.remove(&address);
                 if generation == self.observed.tor.generation {
-                    self.removed(generation, address, result);
+                    self.removed(generation, address, visitors, result);
                 }
+            }
+            StepEnd::Credential(generation, address, key) => self.credential_read(generation, address, key),
+            StepEnd::CredentialAdded(generation, address, result) => {
+                self.observed.busy.remove(&address);
+                self.credential_added(generation, address, result);
+            }
+            StepEnd::CredentialRemoved(generation, address, result) => {
+                self.observed.busy.remove(&address);
+                self.credential_removed(generation, address, result);
             }
         }
     }
 
-    fn add_with_key(
-        &mut self,
-        generation: Generation,
-        address: OnionAddress,
-        ports: PortMap,
-        key: Result<OnionKey, StoreError>,
-    ) {
-        let still_wanted = self.desired.wanted_at(&address).is_some() && generation == self.observed.tor.generation;
+    fn add_with_key(&mut self, generation: Generation, expected: Expected, key: Result<OnionKey, StoreError>) {
+        let Expected { name: _, address, shape, visitors } = expected;
+        // A client may have been removed while the key was read.
+        let still_wanted = generation == self.observed.tor.generation
+            && self.desired.wanted_at(&address).is_some_and(|service| OnionShape::of(service) == shape);
         match key {
             Ok(key) if still_wanted => {
                 let tor = Arc::clone(&self.tor);
-                let onion = NewOnion { key, address, ports };
+                let onion = NewOnion { key, address, shape, visitors };
                 self.steps
                     .spawn(async move { StepEnd::Added(generation, address, tor.add_onion(generation, onion).await) });
             }
@@ -140,6 +180,9 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
     fn added(&mut self, address: OnionAddress, result: Result<(), AddOnionError>) {
         let Err(cause) = result else {
             self.retries.forget(&address);
+            if let Some(onion) = self.observed.onions.get(&address) {
+                self.observed.visitors.insert(address, onion.shape.audience.clone());
+            }
             return;
         };
         self.observed.onions.remove(&address);
@@ -159,13 +202,28 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
         self.hold(address, cause.kind(), Problem { message: cause.to_string(), hint, outlook });
     }
 
-    fn removed(&mut self, generation: Generation, address: OnionAddress, result: Result<(), RemoveOnionError>) {
+    fn removed(
+        &mut self,
+        generation: Generation,
+        address: OnionAddress,
+        visitors: Visitors,
+        result: Result<(), RemoveOnionError>,
+    ) {
         match result {
             Ok(()) => {
                 self.retries.forget(&address);
                 self.observed.onions.remove(&address);
+                if visitors == Visitors::Leave {
+                    self.observed.visitors.insert(address, Audience::NOBODY);
+                }
             }
             Err(RemoveOnionError::ConnectionLost) => (),
+            Err(cause @ RemoveOnionError::VisitorsStay(_)) => {
+                let hint = "It stays withdrawn until they are gone; a filter before Tor's control port needs the profile of Tails Server for it";
+                let problem =
+                    Problem { message: cause.to_string(), hint: Some(hint.to_owned()), outlook: Outlook::Retrying };
+                self.hold(address, "its visitors could not be sent away", problem);
+            }
             Err(cause @ RemoveOnionError::Failed(_)) => {
                 let hint = Some("Ending the controller withdraws everything it has published".to_owned());
                 let problem = Problem { message: cause.to_string(), hint, outlook: Outlook::Retrying };
@@ -176,6 +234,81 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
                     self.tor.disconnect(generation);
                 }
             }
+        }
+    }
+
+    fn read_credential(&mut self, generation: Generation, name: &ServiceName) {
+        let Some((_, joined)) = self.desired.joined().find(|(joined, _)| *joined == name) else { return };
+        let address = joined.address;
+        self.observed.busy.insert(address);
+        let (store, name) = (Arc::clone(&self.store), name.clone());
+        self.steps.spawn_blocking(move || StepEnd::Credential(generation, address, store.joined_key(&name)));
+    }
+
+    fn credential_read(
+        &mut self,
+        generation: Generation,
+        address: OnionAddress,
+        key: Result<Option<ClientSecretKey>, StoreError>,
+    ) {
+        match key {
+            Ok(Some(key)) if generation == self.observed.tor.generation => {
+                // From here on Tor may have it, whatever it answers.
+                self.observed.ever_joined.insert(address);
+                let tor = Arc::clone(&self.tor);
+                self.steps.spawn(async move {
+                    StepEnd::CredentialAdded(generation, address, tor.add_credential(generation, address, key).await)
+                });
+            }
+            Ok(Some(_)) => drop(self.observed.busy.remove(&address)),
+            // Whoever knows the address can reach it.
+            Ok(None) => {
+                self.observed.busy.remove(&address);
+                self.observed.credentials.insert(address);
+            }
+            Err(cause) => {
+                self.observed.busy.remove(&address);
+                let hint = Some(cause.hint());
+                let problem = Problem { message: with_causes(&cause), hint, outlook: outlook(&cause) };
+                self.hold(address, cause.kind(), problem);
+            }
+        }
+    }
+
+    fn credential_added(&mut self, generation: Generation, address: OnionAddress, result: Result<(), CredentialError>) {
+        if generation != self.observed.tor.generation {
+            return;
+        }
+        match result {
+            Ok(()) => {
+                self.retries.forget(&address);
+                self.observed.credentials.insert(address);
+            }
+            Err(CredentialError::ConnectionLost) => (),
+            Err(cause @ CredentialError::Refused(_)) => {
+                let problem = Problem { message: cause.to_string(), hint: None, outlook: Outlook::Retrying };
+                self.hold(address, "Tor did not take a key", problem);
+            }
+        }
+    }
+
+    fn credential_removed(
+        &mut self,
+        generation: Generation,
+        address: OnionAddress,
+        result: Result<(), CredentialError>,
+    ) {
+        match result {
+            Ok(()) => {
+                self.retries.forget(&address);
+                self.observed.ever_joined.remove(&address);
+                self.observed.credentials.remove(&address);
+            }
+            Err(cause @ CredentialError::Refused(_)) if generation == self.observed.tor.generation => {
+                let problem = Problem { message: cause.to_string(), hint: None, outlook: Outlook::Retrying };
+                self.hold(address, "Tor did not forget a key", problem);
+            }
+            Err(CredentialError::ConnectionLost | CredentialError::Refused(_)) => (),
         }
     }
 
