@@ -171,8 +171,10 @@ impl Observed {
     pub fn tick(&mut self, now: Instant) {
         self.now = now;
         self.look_at_connectivity();
+        // Without a network nothing is late.
+        let is_online = self.tor.online_since.is_some();
         for (address, onion) in &mut self.onions {
-            if onion.is_on_its_way && self.health.is_late(address, now) {
+            if is_online && onion.is_on_its_way && self.health.is_late(address, now) {
                 onion.is_on_its_way = false;
                 self.window.shrink(now);
             }
@@ -184,7 +186,11 @@ impl Observed {
     pub fn next_look(&self) -> Option<Instant> {
         let later = |moment: &Instant| *moment > self.now;
         let of = |(address, onion): (&OnionAddress, &OnionFacts)| {
-            let late = if onion.is_on_its_way { self.health.late_at(address) } else { None };
+            let late = if onion.is_on_its_way && self.tor.online_since.is_some() {
+                self.health.late_at(address)
+            } else {
+                None
+            };
             let expires = onion.publication.as_ref().and_then(Publication::expires);
             [late, self.wedged_at(address), expires].into_iter().flatten().filter(later).min()
         };

@@ -120,11 +120,15 @@ mod tests {
     use std::collections::BTreeSet;
 
     use proptest::prelude::*;
-    use tails_server_state::{Autostart, OnionKey, Persistence, ServiceRecord};
+    use tails_server_state::{
+        AuthorizedClient, ClientAuthorization, ClientSecretKey, DescriptorId, Exposure, OnionKey, Persistence,
+        SecretHeld, ServiceRecord,
+    };
+    use tokio::time::Instant;
 
     use super::*;
     use crate::controller::{
-        Bootstrap, Connection, HsDir, OnionFacts, Outlook, Problem, Publication, Snapshot, State, status,
+        Audience, Bootstrap, Connection, HsDir, OnionFacts, Outlook, Problem, Publication, Snapshot, State, status,
     };
 
     /// Everything that can be so or not so about one service, independently of what makes sense.
@@ -158,6 +162,14 @@ mod tests {
         held: None,
     };
 
+    fn published(address: OnionAddress, now: Instant) -> Publication {
+        let mut publication = Publication::new(address, None, now);
+        let hsdir = HsDir::from("A".to_owned());
+        publication.begin(hsdir.clone(), DescriptorId::from_bytes([1; 32]), now);
+        publication.confirm(&hsdir, now);
+        publication
+    }
+
     fn name() -> ServiceName {
         "web".parse().unwrap()
     }
@@ -177,16 +189,12 @@ mod tests {
             observed.tor.bootstrap = Bootstrap { percent, ..Bootstrap::default() };
             (observed.tor.enough_directory, observed.tor.circuits) = (self.online, self.online);
             if self.added {
-                let publication = self.confirmed.then(|| {
-                    let mut publication = Publication::default();
-                    let hsdir = HsDir::from("A".to_owned());
-                    publication.begin(hsdir.clone());
-                    publication.confirm(&hsdir);
-                    publication
-                });
+                let publication = self.confirmed.then(|| published(address, observed.now));
                 let ports = if self.other_ports { ports("81:8080") } else { record.ports().clone() };
-                observed.onions.insert(address, OnionFacts { ports, publication });
+                let shape = OnionShape { ports, audience: Audience::Everybody, max_streams: None, proof_of_work: None };
+                observed.onions.insert(address, OnionFacts { shape, publication, is_on_its_way: false });
             }
+            observed.visitors.insert(address, Audience::NOBODY);
             if self.busy {
                 observed.busy.insert(address);
             }
@@ -215,8 +223,9 @@ mod tests {
 
     #[test]
     fn each_situation_has_its_state_and_its_next_step() {
-        let add = vec![Step::AddOnion(name())];
-        let remove = vec![Step::RemoveOnion(address())];
+        let add = vec![Step::AddOnion(name(), Visitors::Stay)];
+        let remove = vec![Step::RemoveOnion(address(), Visitors::Stay)];
+        let withdraw = vec![Step::RemoveOnion(address(), Visitors::Leave)];
         let nothing = Vec::new();
         let fresh = Situation { added: false, confirmed: false, ..PUBLISHED };
         for (situation, state, steps) in [
@@ -230,7 +239,7 @@ mod tests {
             // A Tor that lost the network keeps what it has, and takes more for when it is back.
             (Situation { online: false, ..PUBLISHED }, State::WaitingForTor, &nothing),
             (Situation { online: false, ..fresh.clone() }, State::WaitingForTor, &add),
-            (Situation { wish: Wish::Disabled, ..PUBLISHED }, State::Stopping, &remove),
+            (Situation { wish: Wish::Disabled, ..PUBLISHED }, State::Stopping, &withdraw),
             (Situation { wish: Wish::Disabled, ..fresh.clone() }, State::Disabled, &nothing),
             (Situation { wish: Wish::Disabled, busy: true, ..PUBLISHED }, State::Stopping, &nothing),
             (Situation { busy: true, ..fresh.clone() }, State::Publishing, &nothing),
@@ -246,7 +255,7 @@ mod tests {
 
     #[test]
     fn what_no_record_wants_is_removed() {
-        assert_eq!(planned(&Situation { known: false, ..PUBLISHED }), [Step::RemoveOnion(address())]);
+        assert_eq!(planned(&Situation { known: false, ..PUBLISHED }), [Step::RemoveOnion(address(), Visitors::Leave)]);
     }
 
     fn situations() -> impl Strategy<Value = Situation> {
@@ -287,7 +296,7 @@ mod tests {
             let wanted = situation.known && situation.wish == Wish::Enabled;
             let steps = planned(&situation);
             prop_assert!(steps.len() <= 1, "one service, one step: {steps:?}");
-            if steps.contains(&Step::AddOnion(name())) {
+            if steps.contains(&Step::AddOnion(name(), Visitors::Stay)) {
                 prop_assert!(wanted && situation.listening && !situation.added && !situation.busy);
             }
             if !steps.is_empty() {
@@ -306,6 +315,140 @@ mod tests {
         let (wanted, mut observed) = PUBLISHED.build(one);
         let stray = Situation { known: false, ..PUBLISHED }.build(two).1;
         observed.onions.extend(stray.onions);
-        assert_eq!(plan(&wanted, &observed), [Step::RemoveOnion(two)]);
+        assert_eq!(plan(&wanted, &observed), [Step::RemoveOnion(two, Visitors::Leave)]);
+    }
+
+    /// A service that lets in only clients, with so many of these keys.
+    fn private(keys: &[ClientSecretKey]) -> StoredService {
+        let ports = vec!["80:8080".parse().unwrap()].try_into().unwrap();
+        let exposure = Exposure { client_authorization: ClientAuthorization::On, ..Exposure::default() };
+        let record =
+            ServiceRecord::new(name(), Persistence::Kept, Autostart::Off, ports).unwrap().with_exposure(exposure);
+        let clients = keys.iter().enumerate().map(|(number, key)| AuthorizedClient {
+            name: format!("client-{number}").parse().unwrap(),
+            public_key: key.public_key(),
+            secret: SecretHeld::Here,
+        });
+        let clients = clients.collect();
+        StoredService { record, address: address(), wish: Wish::Enabled, clients, enabled_at: 0 }
+    }
+
+    #[test]
+    fn a_client_that_is_removed_takes_the_service_down_and_its_visitors_with_it() {
+        let keys: Vec<_> = (0..2).map(|_| ClientSecretKey::generate().unwrap()).collect();
+        let (both, one, none) = (private(&keys), private(&keys[..1]), private(&[]));
+        let mut observed = PUBLISHED.build(address()).1;
+        observed.onions.get_mut(&address()).unwrap().shape = OnionShape::of(&both);
+        observed.visitors.insert(address(), OnionShape::of(&both).audience);
+        let of = |service: &StoredService| -> Desired { std::iter::once(service.clone()).collect() };
+        let state = |service: &StoredService, observed: &Observed| {
+            let picture = status(&of(service), observed, &[]);
+            let service = &picture.services[&name()];
+            (service.state, service.access_settled)
+        };
+        let withdraw = [Step::RemoveOnion(address(), Visitors::Leave)];
+        assert_eq!(plan(&of(&both), &observed), []);
+        assert_eq!(state(&both, &observed), (State::Published, true));
+        assert_eq!(plan(&of(&one), &observed), withdraw);
+        assert_eq!(state(&one, &observed), (State::Publishing, false));
+        assert_eq!(plan(&of(&none), &observed), withdraw);
+        assert_eq!(state(&none, &observed), (State::Failed, false));
+        // Open to everybody: that takes a new life, and nobody has to leave.
+        assert_eq!(plan(&PUBLISHED.build(address()).0, &observed), [Step::RemoveOnion(address(), Visitors::Stay)]);
+
+        // It is down, and they have left.
+        observed.onions.clear();
+        observed.visitors.insert(address(), Audience::NOBODY);
+        assert_eq!(plan(&of(&one), &observed), [Step::AddOnion(name(), Visitors::Stay)]);
+        assert_eq!(state(&one, &observed), (State::Publishing, true));
+        assert_eq!((plan(&of(&none), &observed), state(&none, &observed)), (vec![], (State::Failed, true)));
+        // It is down, and nobody knows who may still be connected: after a new control connection, say.
+        for visitors in [None, Some(Audience::Everybody), Some(OnionShape::of(&both).audience)] {
+            observed.visitors.clear();
+            observed.visitors.extend(visitors.map(|visitors| (address(), visitors)));
+            assert_eq!(plan(&of(&one), &observed), [Step::AddOnion(name(), Visitors::Leave)]);
+            assert_eq!(state(&one, &observed), (State::Publishing, false));
+        }
+        // One client more: those who are there may stay.
+        observed.visitors.insert(address(), OnionShape::of(&one).audience);
+        assert_eq!(plan(&of(&both), &observed), [Step::AddOnion(name(), Visitors::Stay)]);
+    }
+
+    #[test]
+    fn visitors_of_an_earlier_control_connection_are_sent_away_from_what_is_disabled() {
+        let situation = Situation { wish: Wish::Disabled, added: false, confirmed: false, ..PUBLISHED };
+        let (desired, mut observed) = situation.build(address());
+        assert_eq!(plan(&desired, &observed), []);
+        observed.visitors.clear();
+        assert_eq!(plan(&desired, &observed), [Step::RemoveOnion(address(), Visitors::Leave)]);
+    }
+
+    fn many(count: usize) -> (Desired, Observed) {
+        let (_, mut observed) = PUBLISHED.build(address());
+        observed.onions.clear();
+        let services = (0..count).map(|number| {
+            let ports = vec!["80:8080".parse().unwrap()].try_into().unwrap();
+            let autostart = if number % 10 == 9 { Autostart::On } else { Autostart::Off };
+            let name = format!("web-{number}").parse().unwrap();
+            let record = ServiceRecord::new(name, Persistence::Kept, autostart, ports).unwrap();
+            let address = OnionKey::generate().unwrap().address();
+            StoredService { record, address, wish: Wish::Enabled, clients: Vec::new(), enabled_at: number as u64 }
+        });
+        (services.collect(), observed)
+    }
+
+    #[test]
+    fn tor_is_given_a_window_of_services_those_first_that_are_wanted_most() {
+        let (desired, mut observed) = many(40);
+        observed.tick(observed.now);
+        let added = |steps: Vec<Step>| -> Vec<String> {
+            let name = |step| if let Step::AddOnion(name, _) = step { Some(name.to_string()) } else { None };
+            steps.into_iter().filter_map(name).collect()
+        };
+        let first = added(plan(&desired, &observed));
+        assert_eq!(first, ["web-39", "web-29", "web-19", "web-9", "web-38", "web-37", "web-36", "web-35"]);
+        for name in &first {
+            let service = desired.service(&name.parse().unwrap()).unwrap();
+            observed.expect_onion(service.address, OnionShape::of(service));
+        }
+        observed.busy.clear();
+        assert_eq!(plan(&desired, &observed), []);
+        // One is published, another one is late: both make room.
+        let ours: Vec<_> = first.iter().map(|name| desired.service(&name.parse().unwrap()).unwrap().address).collect();
+        observed.onions.get_mut(&ours[0]).unwrap().is_on_its_way = false;
+        assert_eq!(added(plan(&desired, &observed)), ["web-34"]);
+        observed.tick(observed.now + std::time::Duration::from_secs(60));
+        assert!(observed.on_their_way() == 0 && observed.window.size() < 8, "late ones shrink the window");
+        assert_eq!(added(plan(&desired, &observed)).len(), observed.window.size());
+    }
+
+    #[test]
+    fn a_wedged_service_gets_a_new_life_and_ever_more_patience() {
+        let minute = std::time::Duration::from_secs(60);
+        let (desired, mut observed) = PUBLISHED.build(address());
+        observed.tick(observed.now);
+        let now = observed.now;
+        observed.onions.get_mut(&address()).unwrap().publication = Some(Publication::new(address(), None, now));
+        let heal = [Step::Heal(address())];
+        assert_eq!(plan(&desired, &observed), []);
+        observed.tick(now + minute);
+        assert_eq!(plan(&desired, &observed), []);
+        observed.tick(now + minute * 2);
+        assert_eq!(plan(&desired, &observed), heal);
+        observed.health.heal(address(), observed.now);
+        assert_eq!(plan(&desired, &observed), []);
+        observed.tick(now + minute * 4);
+        assert_eq!(plan(&desired, &observed), heal);
+        // Not while there is no network: Tor can do nothing about it.
+        observed.tor.circuits = false;
+        observed.tick(now + minute * 60);
+        assert_eq!(plan(&desired, &observed), []);
+
+        // What is published is wedged when it is not renewed.
+        let (_, mut observed) = PUBLISHED.build(address());
+        observed.tick(now + minute * 149);
+        assert_eq!(plan(&desired, &observed), []);
+        observed.tick(now + minute * 151);
+        assert_eq!(plan(&desired, &observed), heal);
     }
 }
