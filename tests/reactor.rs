@@ -13,7 +13,8 @@ use tails_server::controller::{
 };
 use tails_server::sim::Machine;
 use tails_server_state::{
-    Autostart, Change, Persistence, PortMapping, ServiceName, Store, StoreLayout, Target, VirtualPort, Wish,
+    Autostart, Change, ClientAuthorization, ClientSecretKey, Exposure, JoinedService, NewClient, NewClientKey,
+    OnionKey, Persistence, PortMapping, ServiceName, Store, StoreLayout, Target, VirtualPort, Wish,
 };
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -79,6 +80,7 @@ fn request(name: &str, port: u16) -> PublishRequest {
         ports: vec![PortMapping { virtual_port, target }].try_into().unwrap(),
         persistence: Persistence::Kept,
         autostart: Autostart::Off,
+        exposure: Exposure::default(),
     }
 }
 
@@ -272,10 +274,84 @@ fn without_confirmed_uploads_nothing_is_published() {
         let house = House::with_tor().await;
         house.machine.faults(|faults| faults.uploads_hang = true);
         house.publish("web", 8080).await.unwrap();
-        house.until(|picture| picture.services.values().any(|service| service.uploads_attempted > 0)).await;
+        house.until(|picture| picture.services.values().any(|service| service.current.attempted > 0)).await;
         // An hour of the simulated clock, in which nothing may happen.
         tokio::time::sleep(Duration::from_secs(3600)).await;
         house.until_state("web", State::Publishing).await;
+        house.close().await;
+    });
+}
+
+#[test]
+fn a_service_that_does_not_get_published_is_given_a_new_life_until_it_is() {
+    story(async {
+        let house = House::with_tor().await;
+        house.machine.faults(|faults| faults.uploads_hang = true);
+        house.publish("web", 8080).await.unwrap();
+        let (web, before): (ServiceName, _) = ("web".parse().unwrap(), house.machine.requests());
+        house.until(|picture| picture.services[&web].healed == 2).await;
+        let service = house.controller.snapshot().services[&web].clone();
+        assert!(service.state == State::Publishing && service.problem.is_some() && house.machine.requests() > before);
+        house.machine.faults(|faults| faults.uploads_hang = false);
+        house.until_state("web", State::Published).await;
+        assert_eq!(house.controller.snapshot().services[&web].healed, 0);
+        house.close().await;
+    });
+}
+
+#[test]
+fn a_private_service_is_up_only_while_it_has_clients() {
+    story(async {
+        let house = House::with_tor().await;
+        let exposure = Exposure { client_authorization: ClientAuthorization::On, ..Exposure::default() };
+        house.controller.publish(PublishRequest { exposure, ..request("web", 8080) }).await.unwrap();
+        house.until_state("web", State::Failed).await;
+        assert!(house.machine.onions().is_empty());
+        let web = || "web".parse::<ServiceName>().unwrap();
+        let key = || NewClientKey::Made(ClientSecretKey::generate().unwrap());
+        for name in ["alice", "bob"] {
+            let client = NewClient { name: name.parse().unwrap(), key: key() };
+            house.controller.add_client(web(), client).await.unwrap();
+        }
+        house.until_state("web", State::Published).await;
+        for (name, state) in [("alice", State::Published), ("bob", State::Failed)] {
+            house.controller.remove_client(web(), name.parse().unwrap()).await.unwrap();
+            let settled = |picture: &Snapshot| picture.services[&web()].access_settled;
+            house.until(|picture| settled(picture) && picture.services[&web()].state == state).await;
+        }
+        assert!(house.machine.onions().is_empty());
+        house.close().await;
+    });
+}
+
+#[test]
+fn what_was_joined_is_given_to_every_tor_until_it_is_left() {
+    story(async {
+        let house = House::with_tor().await;
+        let joined = JoinedService {
+            name: "theirs".parse().unwrap(),
+            address: OnionKey::generate().unwrap().address(),
+            persistence: Persistence::Kept,
+            title: None,
+            ports: Vec::new(),
+            note: String::new(),
+            expires: None,
+        };
+        let (name, address) = (joined.name.clone(), joined.address);
+        house.controller.join(joined, Some(ClientSecretKey::generate().unwrap())).await.unwrap();
+        let ready = |picture: &Snapshot| picture.joined.get(&name).is_some_and(|joined| joined.ready);
+        house.until(ready).await;
+        assert!(house.machine.credentials().contains(&address));
+        house.machine.kill_tor().await;
+        house.until(|picture| !ready(picture)).await;
+        assert!(house.machine.credentials().is_empty());
+        house.machine.start_tor().await;
+        house.until(ready).await;
+        assert!(house.machine.credentials().contains(&address));
+        house.controller.leave(name.clone()).await.unwrap();
+        while house.machine.credentials().contains(&address) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         house.close().await;
     });
 }
@@ -299,9 +375,9 @@ fn a_late_upload_of_an_earlier_life_does_not_publish_the_next_one() {
             };
             tokio::join!(house.machine.late_upload(address), toggle);
         }
-        house.until(|picture| picture.services[&web].uploads_attempted == 4).await;
+        house.until(|picture| picture.services[&web].current.attempted == 4).await;
         let service = house.controller.snapshot().services[&web].clone();
-        assert_eq!((service.state, service.uploads_confirmed), (State::Publishing, 0));
+        assert_eq!((service.state, service.current.confirmed), (State::Publishing, 0));
         house.close().await;
     });
 }
