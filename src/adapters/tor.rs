@@ -113,11 +113,11 @@ impl Tor for ControlPort {
         let client = self.client(generation).ok_or(AddOnionError::ConnectionLost)?;
         if onion.visitors == Visitors::Leave {
             // Before it is there again, so that nobody slips in between.
-            client.close_visitors(&onion.address).await.map_err(|cause| match cause {
-                CommandError::Lost { .. } => AddOnionError::ConnectionLost,
-                cause => {
-                    AddOnionError::Failed(format!("earlier visitors can not be sent away: {}", with_causes(&cause)))
+            client.close_visitors(&onion.address).await.map_err(|cause| {
+                if let CommandError::Lost { .. } = cause {
+                    return AddOnionError::ConnectionLost;
                 }
+                AddOnionError::Failed(format!("earlier visitors can not be sent away: {}", with_causes(&cause)))
             })?;
         }
         let clients: Option<Vec<ClientPublicKey>> = match &onion.shape.audience {
@@ -200,10 +200,10 @@ impl Tor for ControlPort {
 }
 
 fn why_no_credential(cause: &CommandError) -> CredentialError {
-    match cause {
-        CommandError::Lost { .. } => CredentialError::ConnectionLost,
-        cause => CredentialError::Refused(with_causes(cause)),
+    if let CommandError::Lost { .. } = cause {
+        return CredentialError::ConnectionLost;
     }
+    CredentialError::Refused(with_causes(cause))
 }
 
 /// The period that visitors look into, by Tor's consensus; `None` without one, or where a filter keeps it back.

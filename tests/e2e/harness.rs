@@ -16,6 +16,8 @@ use tornet::{Network, Tor, TorOptions, wait_until};
 
 /// How long anything may take that should happen by itself. The machines are shared and slow at times.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+/// A visitor whose Tor found a service gone remembers its introduction points as bad for two minutes.
+const VISIT_PATIENCE: Duration = Duration::from_secs(300);
 
 /// How long the first attempt of a visit may take; one that leads somewhere takes a second. The next takes twice as long.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(3);
@@ -54,7 +56,7 @@ fn visitors() -> &'static Tor {
 /// Fetches a page of an onion service through the visitors' tor, trying until it works.
 pub(crate) fn visit(address: &str, port: u16) -> String {
     let mut patience = FIRST_ATTEMPT;
-    let page = wait_until(PATIENCE, || {
+    let page = wait_until(VISIT_PATIENCE, || {
         let page = attempt(address, port, patience);
         patience = (patience * 2).min(LONGEST_ATTEMPT);
         page.ok()
