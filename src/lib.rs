@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #![doc = include_str!("README.md")]
 
+pub mod invitation;
+pub mod key_files;
+pub mod qr;
 pub mod torctl;
 
 pub mod controller;

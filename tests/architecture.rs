@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 /// Which of our modules each module may name, and nothing below it is listed twice.
 const LAYERS: &[(&str, &[&str])] = &[
     ("errors", &[]),
+    ("invitation", &[]),
+    ("key_files", &[]),
+    ("qr", &[]),
     ("torctl", &[]),
     ("controller", &["errors"]),
     ("adapters", &["controller", "errors", "torctl"]),
@@ -23,6 +26,10 @@ const NEVER: &[(&str, &[&str])] = &[
         "controller",
         &["zbus", "torut", "sled", "std::fs", "std::process", "std::net", "SystemTime", "std::time::Instant"],
     ),
+    // What it reads comes from strangers: no network, no file, no clock, so that reading it can do nothing.
+    ("invitation", &["zbus", "sled", "torut", "tokio", "std::fs", "std::net", "std::process", "SystemTime", "Instant"]),
+    ("key_files", &["zbus", "sled", "torut", "tokio", "std::net", "std::process", "SystemTime", "Instant"]),
+    ("qr", &["zbus", "sled", "torut", "tokio", "std::fs", "std::net", "std::process", "SystemTime", "Instant"]),
     ("torctl", &["zbus", "sled"]),
     ("adapters", &["zbus", "sled", "torut"]),
     ("sim", &["zbus", "sled", "torut", "std::fs", "std::process"]),
