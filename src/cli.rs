@@ -3,12 +3,12 @@
 
 mod args;
 mod change;
-mod client;
 mod error;
 mod follow;
 mod output;
 mod publish;
 mod remove;
+mod session;
 mod show;
 mod talk;
 mod watch;
@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 pub use args::{Arguments, Verb};
 
-use crate::cli::client::Session;
+use crate::cli::session::Session;
 use crate::cli::error::Failure;
 use crate::cli::output::Form;
 use crate::errors::usage;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tails_server_state::ServiceName;
 
 use crate::cli::args::Wait;
-use crate::cli::client::Session;
 use crate::cli::error::Failure;
 use crate::cli::follow;
 use crate::cli::output::Form;
+use crate::cli::session::Session;
 use crate::cli::show;
 use crate::cli::talk::say;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tails_server_state::{InvalidPortMap, ServiceName};
 
 use crate::bus::api::{ApiError, BusAddress};
-use crate::cli::client::ANSWER_PATIENCE;
+use crate::cli::session::ANSWER_PATIENCE;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]

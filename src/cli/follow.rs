@@ -7,8 +7,8 @@ use futures_util::StreamExt;
 use tails_server_state::ServiceName;
 
 use crate::bus::api::{ServiceChangedStream, ServiceProperties, ServiceRemovedStream, TorChangedStream, TorProperties};
-use crate::cli::client::Session;
 use crate::cli::error::Failure;
+use crate::cli::session::Session;
 use crate::cli::talk::{Progress, say};
 
 /// Waits until the service is published, showing where it is; gives up after `patience`, or on Ctrl-C.

@@ -5,10 +5,10 @@ use tails_server_state::ServiceName;
 
 use crate::bus::api::PublishOptions;
 use crate::cli::args::Publish;
-use crate::cli::client::Session;
 use crate::cli::error::Failure;
 use crate::cli::follow;
 use crate::cli::output::Form;
+use crate::cli::session::Session;
 use crate::cli::show;
 use crate::cli::talk::say;
 

@@ -6,8 +6,8 @@ use std::io::{IsTerminal, Write};
 use tails_server_state::ServiceName;
 
 use crate::cli::change;
-use crate::cli::client::Session;
 use crate::cli::error::Failure;
+use crate::cli::session::Session;
 use crate::cli::talk::say;
 
 pub(super) async fn remove(session: &Session, name: &ServiceName, yes: bool) -> Result<(), Failure> {

@@ -5,9 +5,9 @@ use serde::Serialize;
 use tails_server_state::ServiceName;
 
 use crate::bus::api::ServiceProperties;
-use crate::cli::client::Session;
 use crate::cli::error::Failure;
 use crate::cli::output::{Form, InfoView, OverviewView, StatusView, print, print_line, rows};
+use crate::cli::session::Session;
 use crate::cli::talk::say;
 
 pub(super) async fn list(session: &Session, form: Form) -> Result<(), Failure> {

@@ -7,9 +7,9 @@ use futures_util::StreamExt;
 use serde::Serialize;
 
 use crate::bus::api::{ServiceProperties, TorProperties};
-use crate::cli::client::Session;
 use crate::cli::error::Failure;
 use crate::cli::output::{Form, print_line};
+use crate::cli::session::Session;
 
 /// One line of `watch --json`.
 #[derive(Debug, Serialize)]
