@@ -5,8 +5,11 @@
 //! becomes dictionaries, and nothing is decided.
 
 pub mod api;
+mod clock;
 mod listener;
 mod manager;
+mod options;
+mod refusal;
 mod signals;
 mod translate;
 

@@ -31,10 +31,30 @@ pub struct ServiceProperties {
     pub autostart: bool,
     /// Virtual ports and their targets.
     pub ports: Vec<(u16, String)>,
-    /// Uploads of its descriptors that were confirmed on this control connection.
+    /// HSDirs that have the descriptor that visitors ask for now.
     pub uploads_confirmed: u32,
-    /// Uploads of its descriptors that were begun on this control connection.
+    /// HSDirs that the descriptor that visitors ask for now was sent to.
     pub uploads_attempted: u32,
+    /// HSDirs that have the descriptor of the next period, or of the last one.
+    pub other_confirmed: u32,
+    /// HSDirs that the descriptor of the next period, or of the last one, was sent to.
+    pub other_attempted: u32,
+    /// What of its publication is certain: `none`, `proven`, or `counted` where a filter hides the services from us.
+    pub evidence: String,
+    /// Since when it is in its state, in seconds since 1970.
+    pub since: u64,
+    /// How often it was given a new life in Tor since it was last published.
+    pub healed: u32,
+    /// Whether only authorised clients can reach it.
+    pub client_authorization: bool,
+    /// How many authorised clients it has.
+    pub clients: u32,
+    /// Whether nobody can be connected any more who should not be.
+    pub access_settled: bool,
+    /// The most streams of a visitor's circuit.
+    pub max_streams: Option<u32>,
+    /// The rate and the burst of its proof-of-work defence, if that is on.
+    pub proof_of_work: Option<(u32, u32)>,
     /// What keeps it from being published.
     pub problem: Option<String>,
     /// What a person can do about the problem.
@@ -59,6 +79,8 @@ pub struct TorProperties {
     pub problem: Option<String>,
     /// What a person can do about the problem.
     pub hint: Option<String>,
+    /// What else a person should know of, and what can be done about it (empty: nothing).
+    pub warnings: Vec<(String, String)>,
 }
 
 /// What is wrong with the store.
@@ -84,6 +106,65 @@ pub struct PublishOptions {
     pub persistence: Option<bool>,
     /// Whether it is enabled after a boot; no by default.
     pub autostart: Option<bool>,
+    /// Whether only authorised clients can reach it; no by default.
+    pub client_authorization: Option<bool>,
+}
+
+/// An authorised client: its name, its public key, and whether its secret key is here.
+pub type Client = (String, String, bool);
+
+/// A request that was made here: its name, its public key, and whether it survives a reboot.
+pub type PendingRequest = (String, String, bool);
+
+/// A service of somebody else that is to be joined.
+#[derive(Clone, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase", deny_unknown_fields)]
+pub struct JoinRequest {
+    /// What it is to be called here.
+    pub name: String,
+    /// Its onion address.
+    pub address: String,
+    /// The secret key that opens it, in base32; without one, it is open to everybody.
+    pub key: Option<String>,
+    /// What its owner calls it.
+    pub title: Option<String>,
+    /// Where to connect to.
+    pub ports: Option<Vec<u16>>,
+    /// How to connect; there may be a password in it.
+    pub note: Option<String>,
+    /// When the invitation ends, in seconds since 1970.
+    pub expires: Option<u64>,
+    /// Whether it survives a reboot; no by default.
+    pub persistence: Option<bool>,
+}
+
+impl fmt::Debug for JoinRequest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Everything else is a secret, or as good as one.
+        formatter.debug_struct("JoinRequest").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What everybody who may speak with the controller may know of a service of somebody else.
+#[derive(Debug, Clone, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct JoinedProperties {
+    /// What it is called here.
+    pub name: String,
+    /// What its owner calls it.
+    pub title: Option<String>,
+    /// Whether Tor has the key for it, if it needs one.
+    pub ready: bool,
+    /// Where to connect to.
+    pub ports: Vec<u16>,
+    /// When the invitation ends, in seconds since 1970.
+    pub expires: Option<u64>,
+    /// Whether it survives a reboot.
+    pub persistence: bool,
+    /// Why Tor can not reach it.
+    pub problem: Option<String>,
+    /// What a person can do about the problem.
+    pub hint: Option<String>,
 }
 
 /// Why a request was not carried out. The description is one line, and a hint for people may follow on a second.
@@ -95,12 +176,20 @@ pub enum ApiError {
     Bus(zbus::Error),
     /// There is no such service.
     UnknownService(String),
-    /// Another service has the name.
+    /// There is no such client, request or joined service.
+    Unknown(String),
+    /// The name, the address or the key is taken.
     Exists(String),
     /// The request makes no sense.
     Invalid(String),
     /// It could not be made durable.
     Store(String),
+    /// Tor can not be asked.
+    NoTor(String),
+    /// No HSDir has the descriptor of the service.
+    NotFound(String),
+    /// It took too long.
+    TimedOut(String),
     /// It did not work out.
     Failed(String),
 }
@@ -130,6 +219,63 @@ pub trait Manager {
     /// The onion address of a service, with `.onion`.
     fn address(&self, name: &str) -> Result<String, ApiError>;
 
+    /// Changes an option; answers whether that changed anything, once it is durable. The options and their values:
+    /// `autostart` and `client-authorization` (`on`, `off`), `max-streams` (1 to 65535, or `off`), and `pow` (`on`, `off`
+    /// or RATE:BURST).
+    fn set_option(&self, name: &str, option: &str, value: &str) -> Result<bool, ApiError>;
+
+    /// Fetches the descriptor of a service back from an HSDir, which may take a minute; answers with the HSDir and how many
+    /// others were asked in vain before it.
+    fn check(&self, name: &str) -> Result<(String, u32), ApiError>;
+
+    /// The secret key of a service, 64 bytes. Whoever has it *is* the service.
+    fn key(&self, name: &str) -> Result<Vec<u8>, ApiError>;
+
+    /// Gives a service another key, and with it another address: this one, or a new one if it is empty.
+    fn replace_key(&self, name: &str, key: &[u8]) -> Result<(), ApiError>;
+
+    /// Lets one more client into a service: with this public key, or with a key made here if it is empty.
+    fn add_client(&self, name: &str, client: &str, public_key: &str) -> Result<(), ApiError>;
+
+    /// Forgets a client; answers whether there was one. Its access has ended once `AccessSettled` is true after that.
+    fn remove_client(&self, name: &str, client: &str) -> Result<bool, ApiError>;
+
+    /// Gives a client another name; answers whether that changed anything.
+    fn rename_client(&self, name: &str, from: &str, to: &str) -> Result<bool, ApiError>;
+
+    /// The clients of a service.
+    fn clients(&self, name: &str) -> Result<Vec<Client>, ApiError>;
+
+    /// The secret key of a client that was made here, in base32. Whoever has it, and the address, can reach the service.
+    fn client_key(&self, name: &str, client: &str) -> Result<String, ApiError>;
+
+    /// Remembers a service of somebody else; answers whether that changed anything, once it is durable.
+    fn join(&self, service: JoinRequest) -> Result<bool, ApiError>;
+
+    /// Forgets a service of somebody else, and the key for it; answers whether there was one.
+    fn leave(&self, name: &str) -> Result<bool, ApiError>;
+
+    /// The services of others that were joined.
+    fn joined(&self) -> Result<Vec<JoinedProperties>, ApiError>;
+
+    /// The onion address of a service of somebody else, with `.onion`.
+    fn joined_address(&self, name: &str) -> Result<String, ApiError>;
+
+    /// How to connect to a service of somebody else. There may be a password in it.
+    fn joined_note(&self, name: &str) -> Result<String, ApiError>;
+
+    /// Makes a key whose public half somebody is asked to let in; answers with that half.
+    fn make_request(&self, name: &str, persistence: bool) -> Result<String, ApiError>;
+
+    /// The requests that were made here and not answered yet.
+    fn requests(&self) -> Result<Vec<PendingRequest>, ApiError>;
+
+    /// The request with this public key: its name, and the secret key in base32.
+    fn request_key(&self, public_key: &str) -> Result<(String, String), ApiError>;
+
+    /// Forgets a request and its key; answers whether there was one.
+    fn remove_request(&self, name: &str) -> Result<bool, ApiError>;
+
     /// Something about a service changed, or the service is new.
     #[zbus(signal)]
     fn service_changed(&self, name: String, properties: ServiceProperties) -> zbus::Result<()>;
@@ -141,6 +287,14 @@ pub trait Manager {
     /// Something about Tor changed.
     #[zbus(signal)]
     fn tor_changed(&self, properties: TorProperties) -> zbus::Result<()>;
+
+    /// Something about a service of somebody else changed, or it is new.
+    #[zbus(signal)]
+    fn joined_changed(&self, name: String, properties: JoinedProperties) -> zbus::Result<()>;
+
+    /// A service of somebody else was left.
+    #[zbus(signal)]
+    fn joined_removed(&self, name: String) -> zbus::Result<()>;
 }
 
 /// Where the controller is to be found.

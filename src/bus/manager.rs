@@ -7,8 +7,11 @@
 use tails_server_state::{Change, Wish};
 use zbus::object_server::SignalEmitter;
 
-use crate::bus::api::{ApiError, Overview, PublishOptions, ServiceProperties, TorProperties};
-use crate::bus::translate;
+use crate::bus::api::{
+    ApiError, Client, JoinRequest, JoinedProperties, Overview, PendingRequest, PublishOptions, ServiceProperties,
+    TorProperties,
+};
+use crate::bus::{options, refusal, translate};
 use crate::controller::{Controller, RequestError};
 
 /// The object at [`crate::bus::api::MANAGER_PATH`].
@@ -31,7 +34,7 @@ impl Manager {
     /// Remembers a new service and enables it; answers with its name once that is durable.
     ///
     /// `ports` are virtual ports and their targets: `127.0.0.1:PORT`, `[::1]:PORT` or `unix:PATH`. `options` may have
-    /// `Name` (s), `Persistence` (b) and `Autostart` (b).
+    /// `Name` (s), `Persistence` (b), `Autostart` (b) and `ClientAuthorization` (b).
     async fn publish(&self, ports: Vec<(u16, String)>, options: PublishOptions) -> Result<String, ApiError> {
         let request = translate::publish_request(ports, options)?;
         let (name, _) = self.controller.publish(request).await?;
@@ -71,6 +74,139 @@ impl Manager {
         Ok(service.address.display_unredacted())
     }
 
+    /// Changes an option; answers whether that changed anything, once it is durable.
+    ///
+    /// `autostart`: `on` or `off`. `client-authorization`: `on`, and only authorised clients can reach the service, nobody
+    /// while there is none; or `off`, and whoever knows the address can. `max-streams`: the most streams of a visitor's
+    /// circuit, 1 to 65535, or `off`. `pow`, the proof-of-work defence: `on`, `off` or RATE:BURST, requests a second and
+    /// at once.
+    async fn set_option(&self, name: &str, option: &str, value: &str) -> Result<bool, ApiError> {
+        let name = translate::service_name(name)?;
+        let change = options::parse(option, value)?;
+        Ok(self.controller.change(name, change).await? == Change::Changed)
+    }
+
+    /// Fetches the descriptor of a service back from an HSDir, which may take a minute; answers with the HSDir and how many
+    /// others were asked in vain before it.
+    #[zbus(out_args("hsdir", "asked_in_vain"))]
+    async fn check(&self, name: &str) -> Result<(String, u32), ApiError> {
+        let name = translate::service_name(name)?;
+        let checked = self.controller.check(name).await?.map_err(refusal::check)?;
+        Ok((checked.hsdir.fingerprint().to_owned(), checked.asked_in_vain))
+    }
+
+    /// The secret key of a service: the 64 bytes of an expanded ed25519 key. Whoever has it *is* the service.
+    async fn key(&self, name: &str) -> Result<Vec<u8>, ApiError> {
+        let key = self.controller.key(translate::service_name(name)?).await?;
+        Ok(key.expose_expanded().to_vec())
+    }
+
+    /// Gives a service another key, and with it another address: these 64 bytes, or a new one if there are none. The old
+    /// key and the old address are gone for ever.
+    async fn replace_key(&self, name: &str, key: Vec<u8>) -> Result<(), ApiError> {
+        let (name, key) = (translate::service_name(name)?, translate::onion_key(key)?);
+        Ok(self.controller.replace_key(name, key).await?)
+    }
+
+    /// Lets one more client into a service. `public_key` is its x25519 key in base32; if that is empty, a key is made here
+    /// and `ClientKey` tells it. It matters to Tor only while `client-authorization` is `on`.
+    async fn add_client(&self, name: &str, client: &str, public_key: &str) -> Result<(), ApiError> {
+        let (name, client) = (translate::service_name(name)?, translate::new_client(client, public_key)?);
+        Ok(self.controller.add_client(name, client).await?)
+    }
+
+    /// Forgets a client; answers whether there was one, once that is durable. Its access has ended once `AccessSettled` of
+    /// the service is true after that. The others are disconnected, and can connect again at once.
+    async fn remove_client(&self, name: &str, client: &str) -> Result<bool, ApiError> {
+        let (name, client) = (translate::service_name(name)?, translate::client_name(client)?);
+        Ok(self.controller.remove_client(name, client).await? == Change::Changed)
+    }
+
+    /// Gives a client another name; answers whether that changed anything, once it is durable.
+    async fn rename_client(&self, name: &str, from: &str, to: &str) -> Result<bool, ApiError> {
+        let name = translate::service_name(name)?;
+        let (from, to) = (translate::client_name(from)?, translate::client_name(to)?);
+        Ok(self.controller.rename_client(name, from, to).await? == Change::Changed)
+    }
+
+    /// The clients of a service: name, public key in base32, and whether the secret key is here.
+    fn clients(&self, name: &str) -> Result<Vec<Client>, ApiError> {
+        let name = translate::service_name(name)?;
+        let picture = self.controller.snapshot();
+        let service = picture.services.get(&name).ok_or(RequestError::Unknown(name))?;
+        Ok(service.clients.iter().map(translate::client).collect())
+    }
+
+    /// The secret key of a client that was made here, in base32. Whoever has it, and the address, can reach the service.
+    async fn client_key(&self, name: &str, client: &str) -> Result<String, ApiError> {
+        let (name, client) = (translate::service_name(name)?, translate::client_name(client)?);
+        Ok(self.controller.client_key(name, client).await?.expose_base32().to_string())
+    }
+
+    /// Remembers a service of somebody else, and has Tor reach it; answers whether that changed anything, once it is
+    /// durable.
+    ///
+    /// `service` has `Name` (s) and `Address` (s), and may have `Key` (s, the secret key in base32), `Title` (s), `Ports`
+    /// (aq), `Note` (s, how to connect), `Expires` (t, seconds since 1970) and `Persistence` (b).
+    async fn join(&self, service: JoinRequest) -> Result<bool, ApiError> {
+        let (service, key) = translate::join_request(service)?;
+        Ok(self.controller.join(service, key).await.map_err(refusal::join)? == Change::Changed)
+    }
+
+    /// Forgets a service of somebody else, and the key for it, here and in Tor; answers whether there was one.
+    async fn leave(&self, name: &str) -> Result<bool, ApiError> {
+        let name = translate::service_name(name)?;
+        Ok(self.controller.leave(name).await? == Change::Changed)
+    }
+
+    /// The services of others that were joined. Neither their keys nor their addresses.
+    fn joined(&self) -> Result<Vec<JoinedProperties>, ApiError> {
+        Ok(self.controller.snapshot().joined.values().map(translate::joined).collect())
+    }
+
+    /// The onion address of a service of somebody else, with `.onion`.
+    fn joined_address(&self, name: &str) -> Result<String, ApiError> {
+        let name = translate::service_name(name)?;
+        let picture = self.controller.snapshot();
+        let joined = picture.joined.get(&name).ok_or_else(|| refusal::not_joined(name))?;
+        Ok(joined.joined.address.display_unredacted())
+    }
+
+    /// How to connect to a service of somebody else. There may be a password in it.
+    fn joined_note(&self, name: &str) -> Result<String, ApiError> {
+        let name = translate::service_name(name)?;
+        let picture = self.controller.snapshot();
+        let joined = picture.joined.get(&name).ok_or_else(|| refusal::not_joined(name))?;
+        Ok(joined.joined.note.clone())
+    }
+
+    /// Makes a key whose public half somebody is asked to let in; answers with that half, in base32, once the key is
+    /// durable.
+    async fn make_request(&self, name: &str, persistence: bool) -> Result<String, ApiError> {
+        let name = translate::client_name(name)?;
+        Ok(self.controller.request(name, translate::place(persistence)).await?.base32())
+    }
+
+    /// The requests that were made here and not answered yet: name, public key in base32, whether it survives a reboot.
+    async fn requests(&self) -> Result<Vec<PendingRequest>, ApiError> {
+        Ok(self.controller.requests().await?.iter().map(translate::pending_request).collect())
+    }
+
+    /// The request with this public key, which is in base32: its name, and the secret key in base32. Whoever has that, and
+    /// the address, can reach the service that the request was sent to.
+    #[zbus(out_args("name", "key"))]
+    async fn request_key(&self, public_key: &str) -> Result<(String, String), ApiError> {
+        let found = self.controller.request_key_for(translate::public_key(public_key)?).await?;
+        let (name, key) = found.ok_or_else(refusal::no_request)?;
+        Ok((name.to_string(), key.expose_base32().to_string()))
+    }
+
+    /// Forgets a request and its key; answers whether there was one.
+    async fn remove_request(&self, name: &str) -> Result<bool, ApiError> {
+        let name = translate::client_name(name)?;
+        Ok(self.controller.remove_request(name).await? == Change::Changed)
+    }
+
     /// Something about a service changed, or the service is new.
     #[zbus(signal)]
     pub(super) async fn service_changed(
@@ -86,4 +222,16 @@ impl Manager {
     /// Something about Tor changed.
     #[zbus(signal)]
     pub(super) async fn tor_changed(emitter: &SignalEmitter<'_>, properties: TorProperties) -> zbus::Result<()>;
+
+    /// Something about a service of somebody else changed, or it is new.
+    #[zbus(signal)]
+    pub(super) async fn joined_changed(
+        emitter: &SignalEmitter<'_>,
+        name: String,
+        properties: JoinedProperties,
+    ) -> zbus::Result<()>;
+
+    /// A service of somebody else was left.
+    #[zbus(signal)]
+    pub(super) async fn joined_removed(emitter: &SignalEmitter<'_>, name: String) -> zbus::Result<()>;
 }

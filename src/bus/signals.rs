@@ -44,5 +44,13 @@ async fn tell_difference(emitter: &SignalEmitter<'_>, told: &Snapshot, picture: 
     for name in told.services.keys().filter(|name| !picture.services.contains_key(*name)) {
         Manager::service_removed(emitter, name.to_string()).await?;
     }
+    for (name, status) in &picture.joined {
+        if told.joined.get(name) != Some(status) {
+            Manager::joined_changed(emitter, name.to_string(), translate::joined(status)).await?;
+        }
+    }
+    for name in told.joined.keys().filter(|name| !picture.joined.contains_key(*name)) {
+        Manager::joined_removed(emitter, name.to_string()).await?;
+    }
     Ok(())
 }

@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Between the loop's types and those of the contract.
 
-use tails_server_state::{Autostart, Exposure, Persistence, PortMap, PortMapping, ServiceName, VirtualPort, Wish};
+use std::num::NonZeroU16;
 
-use crate::bus::api::{ApiError, Overview, PublishOptions, ServiceProperties, StoreProblem, TorProperties};
-use crate::controller::{PublishRequest, RequestError, RequestErrorKind, ServiceStatus, Snapshot, TorStatus};
-use crate::errors::with_causes;
+use tails_server_state::{
+    AuthorizedClient, Autostart, ClientAuthorization, ClientName, ClientPublicKey, ClientSecretKey, Exposure,
+    InvalidClientKey, InvalidClientName, InvalidPort, InvalidPortMap, JoinedService, NewClient, NewClientKey,
+    OnionAddress, OnionKey, Persistence, PortMap, PortMapping, SecretHeld, ServiceName, VirtualPort, Wish,
+};
+use zeroize::Zeroizing;
+
+use crate::bus::api::{
+    ApiError, Client, JoinRequest, JoinedProperties, Overview, PendingRequest, PublishOptions, ServiceProperties,
+    StoreProblem, TorProperties,
+};
+use crate::bus::clock;
+use crate::controller::{Evidence, JoinedStatus, PublishRequest, ServiceStatus, Snapshot, TorStatus};
 
 pub(super) fn overview(picture: &Snapshot) -> Overview {
     let store = picture.store_problems.iter();
@@ -16,7 +26,17 @@ pub(super) fn overview(picture: &Snapshot) -> Overview {
     )
 }
 
+const fn evidence(evidence: Evidence) -> &'static str {
+    match evidence {
+        Evidence::None => "none",
+        Evidence::Proven => "proven",
+        Evidence::Counted => "counted",
+    }
+}
+
+/// The properties of a service. The names of its clients are none of them: those are for whoever asks for them.
 pub(super) fn service(status: &ServiceStatus) -> ServiceProperties {
+    let exposure = status.record.exposure();
     ServiceProperties {
         state: status.state.to_string(),
         enabled: status.wish == Wish::Enabled,
@@ -31,6 +51,16 @@ pub(super) fn service(status: &ServiceStatus) -> ServiceProperties {
             .collect(),
         uploads_confirmed: status.current.confirmed,
         uploads_attempted: status.current.attempted,
+        other_confirmed: status.other.confirmed,
+        other_attempted: status.other.attempted,
+        evidence: evidence(status.evidence).to_owned(),
+        since: clock::seconds_since_1970(status.since),
+        healed: status.healed,
+        client_authorization: exposure.client_authorization == ClientAuthorization::On,
+        clients: u32::try_from(status.clients.len()).unwrap_or(u32::MAX),
+        access_settled: status.access_settled,
+        max_streams: exposure.max_streams.map(|most| u32::from(most.number())),
+        proof_of_work: exposure.proof_of_work.map(|defence| (defence.rate(), defence.burst())),
         problem: status.problem.as_ref().map(|problem| problem.message.clone()),
         hint: status.problem.as_ref().and_then(|problem| problem.hint.clone()),
     }
@@ -45,46 +75,130 @@ pub(super) fn tor(status: &TorStatus) -> TorProperties {
         online: status.online,
         problem: status.problem.as_ref().map(|problem| problem.message.clone()),
         hint: status.problem.as_ref().and_then(|problem| problem.hint.clone()),
+        warnings: status
+            .warnings
+            .iter()
+            .map(|warning| (warning.message.clone(), warning.hint.clone().unwrap_or_default()))
+            .collect(),
     }
+}
+
+pub(super) fn joined(status: &JoinedStatus) -> JoinedProperties {
+    let joined = &status.joined;
+    JoinedProperties {
+        name: joined.name.to_string(),
+        title: joined.title.clone(),
+        ready: status.ready,
+        ports: joined.ports.iter().map(|port| port.number()).collect(),
+        expires: joined.expires,
+        persistence: joined.persistence == Persistence::Kept,
+        problem: status.problem.as_ref().map(|problem| problem.message.clone()),
+        hint: status.problem.as_ref().and_then(|problem| problem.hint.clone()),
+    }
+}
+
+pub(super) fn client(client: &AuthorizedClient) -> Client {
+    (client.name.to_string(), client.public_key.base32(), client.secret == SecretHeld::Here)
+}
+
+pub(super) fn pending_request(request: &tails_server_state::PendingRequest) -> PendingRequest {
+    (request.name.to_string(), request.public_key.base32(), request.persistence == Persistence::Kept)
 }
 
 pub(super) fn publish_request(ports: Vec<(u16, String)>, options: PublishOptions) -> Result<PublishRequest, ApiError> {
     let name = options.name.as_deref().map(service_name).transpose()?;
     // A list longer than any service has would only cost time to read.
     if ports.len() > PortMap::MAX {
-        return Err(ApiError::Invalid(tails_server_state::InvalidPortMap::TooMany.to_string()));
+        return Err(invalid(InvalidPortMap::TooMany));
     }
     let mappings = ports.into_iter().map(|(virtual_port, target)| {
-        let number = virtual_port.try_into().map_err(|_| invalid(tails_server_state::InvalidPort::Zero))?;
-        Ok(PortMapping { virtual_port: VirtualPort::new(number), target: target.parse().map_err(invalid)? })
+        Ok(PortMapping { virtual_port: port(virtual_port)?, target: target.parse().map_err(invalid)? })
     });
     let ports = PortMap::try_from(mappings.collect::<Result<Vec<_>, ApiError>>()?).map_err(invalid)?;
-    let persistence = if options.persistence.unwrap_or(false) { Persistence::Kept } else { Persistence::Amnesic };
+    let persistence = place(options.persistence.unwrap_or(false));
     let autostart = if options.autostart.unwrap_or(false) { Autostart::On } else { Autostart::Off };
-    Ok(PublishRequest { name, ports, persistence, autostart, exposure: Exposure::default() })
+    let is_private = options.client_authorization.unwrap_or(false);
+    let client_authorization = if is_private { ClientAuthorization::On } else { ClientAuthorization::Off };
+    let exposure = Exposure { client_authorization, ..Exposure::default() };
+    Ok(PublishRequest { name, ports, persistence, autostart, exposure })
+}
+
+/// A service of somebody else, and the key that opens it.
+pub(super) fn join_request(request: JoinRequest) -> Result<(JoinedService, Option<ClientSecretKey>), ApiError> {
+    let JoinRequest { name, address, key, title, ports, note, expires, persistence } = request;
+    let (key, address) = (key.map(Zeroizing::new), Zeroizing::new(address));
+    let ports = ports.unwrap_or_default();
+    // A list longer than any service has would only cost time to read.
+    if ports.len() > PortMap::MAX {
+        return Err(invalid(InvalidPortMap::TooMany));
+    }
+    let service = JoinedService {
+        name: service_name(&name)?,
+        address: OnionAddress::parse(&address).map_err(invalid)?,
+        persistence: place(persistence.unwrap_or(false)),
+        title,
+        ports: ports.into_iter().map(port).collect::<Result<_, _>>()?,
+        note: note.unwrap_or_default(),
+        expires,
+    };
+    let key = key.map(|key| ClientSecretKey::parse(&key).map_err(|cause| bad_key(&cause))).transpose()?;
+    Ok((service, key))
+}
+
+/// A client to let in; a key is made for it if it brings none.
+pub(super) fn new_client(name: &str, public_key: &str) -> Result<NewClient, ApiError> {
+    let name = client_name(name)?;
+    let key = if public_key.is_empty() {
+        let made = ClientSecretKey::generate();
+        NewClientKey::Made(made.map_err(|_| ApiError::Failed("the system has no random numbers for a new key".into()))?)
+    } else {
+        NewClientKey::Brought(self::public_key(public_key)?)
+    };
+    Ok(NewClient { name, key })
+}
+
+/// The key of a service; nothing where there are no bytes.
+pub(super) fn onion_key(bytes: Vec<u8>) -> Result<Option<OnionKey>, ApiError> {
+    let bytes = Zeroizing::new(bytes);
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let expanded = bytes.as_slice().try_into();
+    let expanded = expanded.map_err(|_| ApiError::Invalid(format!("a key has {} bytes", OnionKey::BYTES)))?;
+    OnionKey::from_expanded(expanded).map(Some).map_err(invalid)
+}
+
+pub(super) fn public_key(text: &str) -> Result<ClientPublicKey, ApiError> {
+    ClientPublicKey::parse(text).map_err(|cause| bad_key(&cause))
+}
+
+pub(super) const fn place(persistence: bool) -> Persistence {
+    if persistence { Persistence::Kept } else { Persistence::Amnesic }
 }
 
 pub(super) fn service_name(text: &str) -> Result<ServiceName, ApiError> {
     text.parse().map_err(invalid)
 }
 
-fn invalid(cause: impl std::error::Error) -> ApiError {
-    ApiError::Invalid(cause.to_string())
+pub(super) fn client_name(text: &str) -> Result<ClientName, ApiError> {
+    let hint = "Use small letters, digits and hyphens, and begin with a letter, such as alice";
+    text.parse().map_err(|cause: InvalidClientName| ApiError::Invalid(format!("{cause}\n{hint}")))
 }
 
-impl From<RequestError> for ApiError {
-    fn from(cause: RequestError) -> Self {
-        let mut text = with_causes(&cause);
-        if let Some(hint) = cause.hint() {
-            text.push('\n');
-            text.push_str(&hint);
+fn port(number: u16) -> Result<VirtualPort, ApiError> {
+    NonZeroU16::new(number).map(VirtualPort::new).ok_or_else(|| invalid(InvalidPort::Zero))
+}
+
+fn bad_key(cause: &InvalidClientKey) -> ApiError {
+    let hint = match cause {
+        InvalidClientKey::Form => "Copy the whole key, as it was given to you",
+        InvalidClientKey::LowOrder | InvalidClientKey::NonCanonical => {
+            "No program makes such a key: have a new one made, and be careful with whoever sent it"
         }
-        match cause.kind() {
-            RequestErrorKind::Unknown => Self::UnknownService(text),
-            RequestErrorKind::Exists => Self::Exists(text),
-            RequestErrorKind::Invalid => Self::Invalid(text),
-            RequestErrorKind::Store => Self::Store(text),
-            RequestErrorKind::Failed => Self::Failed(text),
-        }
-    }
+    };
+    ApiError::Invalid(format!("{cause}\n{hint}"))
+}
+
+fn invalid(cause: impl std::error::Error) -> ApiError {
+    ApiError::Invalid(cause.to_string())
 }

@@ -122,7 +122,13 @@ impl From<ApiError> for Failure {
             ApiError::Bus(zbus::Error::InputOutput(_)) => return Self::ControllerEnded,
             ApiError::Bus(cause) => return Self::Bus(cause),
             ApiError::Invalid(text) | ApiError::Exists(text) => (text, true),
-            ApiError::UnknownService(text) | ApiError::Store(text) | ApiError::Failed(text) => (text, false),
+            ApiError::UnknownService(text)
+            | ApiError::Unknown(text)
+            | ApiError::Store(text)
+            | ApiError::NoTor(text)
+            | ApiError::NotFound(text)
+            | ApiError::TimedOut(text)
+            | ApiError::Failed(text) => (text, false),
         };
         let (message, hint) = match text.split_once('\n') {
             Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),

@@ -17,8 +17,12 @@ pub(super) async fn publish(session: &Session, request: Publish, form: Form) -> 
     let targets: Vec<(u16, String)> =
         ports.iter().map(|mapping| (mapping.virtual_port.number(), mapping.target.to_string())).collect();
     let targets: Vec<(u16, &str)> = targets.iter().map(|(port, target)| (*port, target.as_str())).collect();
-    let options =
-        PublishOptions { name: name.map(String::from), persistence: Some(persistent), autostart: Some(autostart) };
+    let options = PublishOptions {
+        name: name.map(String::from),
+        persistence: Some(persistent),
+        autostart: Some(autostart),
+        client_authorization: None,
+    };
     let name = session.manager.publish(&targets, options).await?;
     let name: ServiceName = name.parse().map_err(|_| Failure::ControllerEnded)?;
     let waited = if wait.wait { follow::until_published(session, &name, wait.timeout).await.map(drop) } else { Ok(()) };

@@ -20,6 +20,7 @@ pub(crate) fn options(name: &str, place: Persistence, autostart: Autostart) -> P
         name: Some(name.to_owned()),
         persistence: Some(place == Persistence::Kept),
         autostart: Some(autostart == Autostart::On),
+        client_authorization: None,
     }
 }
 
