@@ -11,6 +11,9 @@ use super::error::{Artefact, PasteError};
 const LINE: usize = 64;
 /// What begins a URI, in capitals for the QR code. The scheme of a URI has no case.
 const SCHEME: &str = "TAILS-SERVER:";
+/// The most bodies that are looked for in one text.
+// Each costs a look at all the rest of it; nobody pastes more.
+const MOST_BODIES: usize = 16;
 /// What ends every block, whatever its kind.
 const END: &str = "END TAILS SERVER";
 
@@ -76,12 +79,14 @@ pub(super) fn flatten(text: &str) -> Zeroizing<String> {
 /// The letters of a body that should be one, and nothing else.
 type Found = Result<Zeroizing<String>, PasteError>;
 
-/// Every place in a flattened text, in capitals, where a body should be.
+/// Every place in a flattened text, in capitals, where a body should be; the first [`MOST_BODIES`] of them.
 pub(super) fn bodies(text: &str) -> Vec<Found> {
     let mut found = Vec::new();
     let mut rest = text;
     let mut before = None;
-    while let Some((start, artefact)) = next_start(rest, before) {
+    while found.len() < MOST_BODIES
+        && let Some((start, artefact)) = next_start(rest, before)
+    {
         let region = rest.get(start..).unwrap_or_default();
         let (letters, used) = body_at(region, artefact);
         found.push(letters);

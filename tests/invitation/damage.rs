@@ -159,3 +159,10 @@ fn fields_of_a_faulty_program_are_named() {
         Err(PasteError::Malformed { part: "address", .. })
     ));
 }
+
+#[test]
+fn a_text_full_of_beginnings_takes_no_time() {
+    for beginning in ["TAILSINV ", "TAILS-SERVER:", "BEGIN TAILS SERVER REQUEST ", "TAILSINVAEANGAIA "] {
+        error(&beginning.repeat(250_000 / beginning.len()));
+    }
+}
