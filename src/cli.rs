@@ -2,9 +2,15 @@
 //! The command line: a client of the D-Bus API. Data goes to standard output, talk to standard error.
 
 mod args;
+mod ask;
 mod change;
+mod check;
+mod client;
+mod code;
 mod error;
 mod follow;
+mod key;
+mod option;
 mod output;
 mod publish;
 mod remove;
@@ -15,11 +21,11 @@ mod watch;
 
 use std::process::ExitCode;
 
-pub use args::{Arguments, Verb};
+pub use args::{Arguments, ClientVerb, KeyVerb, OptionName, Verb};
 
-use crate::cli::session::Session;
 use crate::cli::error::Failure;
 use crate::cli::output::Form;
+use crate::cli::session::{ANSWER_PATIENCE, CHECK_PATIENCE, Session};
 use crate::errors::usage;
 
 /// What `tails-server` does; ends with one of the exit codes that `--help` lists.
@@ -43,7 +49,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let form = if arguments.json { Form::Json } else { Form::Yaml };
     // What can be refused without the controller is refused without it.
     let verb = arguments.verb.checked()?;
-    let session = Session::connect(arguments.bus).await?;
+    let patience = if matches!(verb, Verb::Check { .. }) { CHECK_PATIENCE } else { ANSWER_PATIENCE };
+    let session = Session::connect(arguments.bus, patience).await?;
     match verb {
         Verb::Publish(request) => publish::publish(&session, request, form).await,
         Verb::List => show::list(&session, form).await,
@@ -54,6 +61,11 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Enable { name, wait } => change::enable(&session, &name, wait, form).await,
         Verb::Disable { name } => change::disable(&session, &name).await,
         Verb::Remove { name, yes } => remove::remove(&session, &name, yes).await,
+        Verb::Client(verb) => client::run(&session, verb, form).await,
+        Verb::SetOption { name, option, value, yes } => option::set(&session, &name, option, &value, yes).await,
+        Verb::GetOption { name, option } => option::get(&session, &name, option, form).await,
+        Verb::Check { name, wait } => check::check(&session, &name, wait, form).await,
+        Verb::Key(verb) => key::run(&session, verb, form).await,
         Verb::Watch => watch::watch(&session, form).await,
     }
 }

@@ -15,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("adapters", &["controller", "errors", "torctl"]),
     ("sim", &["controller"]),
     ("bus", &["controller", "errors"]),
-    ("cli", &["bus::api", "errors"]),
+    ("cli", &["bus::api", "errors", "invitation", "key_files", "qr"]),
     ("daemon", &["adapters", "bus", "controller", "errors", "sim", "torctl"]),
 ];
 

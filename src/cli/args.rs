@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What can be said on the command line.
 
+mod client;
+mod key;
+mod option;
+
 use std::error::Error;
 use std::fs;
 use std::io;
@@ -8,8 +12,14 @@ use std::os::unix::fs::FileTypeExt;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use tails_server_state::{InvalidName, InvalidPortMap, PortMap, PortMapping, ServiceName, Target};
+use tails_server_state::{
+    ClientName, InvalidClientKey, InvalidClientName, InvalidName, InvalidPortMap, PortMap, PortMapping, ServiceName,
+    Target,
+};
 
+pub use self::client::ClientVerb;
+pub use self::key::KeyVerb;
+pub use self::option::OptionName;
 use crate::bus::api::BusAddress;
 use crate::cli::error::Failure;
 
@@ -20,12 +30,16 @@ Examples:
   tails-server publish 80:unix:/run/user/1000/pad.sock --persistent --autostart
   tails-server address web                         the address, for scripts
   tails-server status                              Tor and all services at a glance
+  tails-server publish 8080 --private --client alice   for Alice alone; then tails-server client show port-8080 alice
 
 Exit codes:
-  0  done                              4  the controller does not answer
-  1  it did not work out               5  not published in the time given, or interrupted
-  2  the command makes no sense        6  not confirmed
-  3  there is no such service";
+  0  done
+  1  it did not work out
+  2  the command makes no sense
+  3  there is no such service, client, or whatever was named
+  4  the controller does not answer
+  5  not published in the time given, or interrupted; or an access has not ended yet
+  6  not confirmed";
 
 /// Start onion services on this computer, reachable over Tor from anywhere
 #[derive(Debug, Parser)]
@@ -89,7 +103,7 @@ pub enum Verb {
         wait: Wait,
     },
 
-    /// Disable a service: nobody can connect to it anew; its address and key are kept
+    /// Disable a service: nobody can connect to it, and who is connected is disconnected; address and key are kept
     #[command(after_help = DISABLE_HELP)]
     Disable {
         /// The service
@@ -106,6 +120,47 @@ pub enum Verb {
         yes: bool,
     },
 
+    /// Let people into a private service, see who is let in, end their access
+    #[command(subcommand, after_help = client::HELP)]
+    Client(ClientVerb),
+
+    /// Change an option of a service
+    #[command(after_help = option::SET_HELP)]
+    SetOption {
+        /// The service
+        name: ServiceName,
+        /// The option
+        option: OptionName,
+        /// Its value
+        value: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+
+    /// Print the value of an option of a service
+    #[command(after_help = option::GET_HELP)]
+    GetOption {
+        /// The service
+        name: ServiceName,
+        /// The option
+        option: OptionName,
+    },
+
+    /// Check that visitors can find a service: fetch its descriptor back through Tor
+    #[command(after_help = CHECK_HELP)]
+    Check {
+        /// The service
+        name: ServiceName,
+        /// Whether and how long to wait.
+        #[command(flatten)]
+        wait: Wait,
+    },
+
+    /// Move the key of a service, which is its address: export, import, renew
+    #[command(subcommand, after_help = key::HELP)]
+    Key(KeyVerb),
+
     /// Print a line for each change, until interrupted
     #[command(after_help = WATCH_HELP)]
     Watch,
@@ -116,7 +171,8 @@ Examples:
   tails-server publish 8080                    port 8080, to what listens on 127.0.0.1:8080
   tails-server publish 80:8080 443:8443        two ports of one service
   tails-server publish 80:[::1]:8080           to a server that listens on IPv6 only
-  tails-server publish unix:/run/user/1000/pad.sock   port 80, to a unix socket";
+  tails-server publish unix:/run/user/1000/pad.sock   port 80, to a unix socket
+  tails-server publish 8080 --private --client alice --client bob   for these two alone";
 
 const LIST_HELP: &str = "\
 Examples:
@@ -131,7 +187,7 @@ Examples:
 const INFO_HELP: &str = "\
 Examples:
   tails-server info web                  ports, options and the address
-  tails-server info web --details        also how many uploads of its descriptors were confirmed";
+  tails-server info web --details        also how the publishing went, and since when it is as it is";
 
 const ADDRESS_HELP: &str = "\
 Examples:
@@ -151,6 +207,14 @@ const REMOVE_HELP: &str = "\
 Examples:
   tails-server remove web                asks you to type the name
   tails-server remove web --yes          for scripts";
+
+const CHECK_HELP: &str = "\
+An HSDir is one of the relays of the Tor network that visitors ask where a service is. This asks one of those that should
+know of it. It is never done by itself, and never connects to the service.
+
+Examples:
+  tails-server check web
+  tails-server check web --wait --timeout 120   wait until it is published, two minutes at most";
 
 const WATCH_HELP: &str = "\
 Examples:
@@ -177,13 +241,21 @@ pub struct Publish {
     #[arg(long)]
     pub autostart: bool,
 
+    /// Let in only authorised clients
+    #[arg(long)]
+    pub private: bool,
+
+    /// Let this client in, with a key made here; may be given several times
+    #[arg(long = "client", value_name = "CLIENT", requires = "private")]
+    pub clients: Vec<ClientName>,
+
     /// Whether and how long to wait.
     #[command(flatten)]
     pub wait: Wait,
 }
 
 /// Whether and how long to wait for a service to be published.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub struct Wait {
     /// Wait until the service is published
     #[arg(long)]
@@ -200,7 +272,11 @@ fn seconds(text: &str) -> Result<Duration, &'static str> {
 
 /// What helps beside the reason why a value was refused.
 pub(super) fn hint(reason: &(dyn Error + 'static)) -> Option<&'static str> {
-    if reason.is::<InvalidName>() {
+    if reason.is::<InvalidClientName>() {
+        Some("Use small letters, digits and hyphens, and begin with a letter, such as alice")
+    } else if reason.is::<InvalidClientKey>() {
+        Some("Give the public key as the client sent it, all 52 characters")
+    } else if reason.is::<InvalidName>() {
         Some("Use small letters, digits and hyphens, and begin with a letter, such as my-web-2")
     } else if reason.is::<InvalidPortMap>() {
         Some("Write a port, ADDRESS:PORT of this computer or unix:PATH, such as 80:8080 or 80:127.0.0.1:8080")

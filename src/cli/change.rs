@@ -16,9 +16,25 @@ use crate::cli::talk::say;
 /// Tor answers within milliseconds; longer means that it hangs, and then it is better to say so.
 const WITHDRAW_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a person who withdraws a service has to know: Tor ends no connection that is there already.
-pub(super) const STAYING: &str =
-    "Nobody can connect anew. Visitors who are connected stay so until they or your server hang up.";
+/// How a withdrawal went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Withdrawn {
+    /// Whether the wish was new.
+    changed: bool,
+    /// Whether nobody is connected any more.
+    settled: bool,
+}
+
+impl Withdrawn {
+    /// What has become of the visitors.
+    pub(super) const fn visitors(self) -> &'static str {
+        if self.settled {
+            "Nobody can connect, and visitors who were connected are disconnected now."
+        } else {
+            "Nobody can connect anew. Visitors who are connected are disconnected as soon as Tor answers."
+        }
+    }
+}
 
 pub(super) async fn enable(session: &Session, name: &ServiceName, wait: Wait, form: Form) -> Result<(), Failure> {
     let changed = match session.manager.enable(name.as_str()).await {
@@ -38,21 +54,22 @@ pub(super) async fn enable(session: &Session, name: &ServiceName, wait: Wait, fo
 }
 
 pub(super) async fn disable(session: &Session, name: &ServiceName) -> Result<(), Failure> {
-    if withdraw(session, name).await? {
+    let withdrawn = withdraw(session, name).await?;
+    if withdrawn.changed {
         say(&format!("\"{name}\" is withdrawn; its address is kept. To publish it again: tails-server enable {name}"));
-        say(STAYING);
     } else {
         say(&format!("\"{name}\" is disabled already."));
     }
+    say(withdrawn.visitors());
     Ok(())
 }
 
-/// Disables a service and waits until nothing of it is up; whether the wish was new.
-pub(super) async fn withdraw(session: &Session, name: &ServiceName) -> Result<bool, Failure> {
+/// Disables a service and waits until nothing of it is up.
+pub(super) async fn withdraw(session: &Session, name: &ServiceName) -> Result<Withdrawn, Failure> {
     let changed = match session.manager.disable(name.as_str()).await {
         Ok(changed) => changed,
         Err(error) => return Err(session.failure(name, error).await),
     };
-    follow::until_withdrawn(session, name, WITHDRAW_PATIENCE).await?;
-    Ok(changed)
+    let service = follow::until_withdrawn(session, name, WITHDRAW_PATIENCE).await?;
+    Ok(Withdrawn { changed, settled: service.access_settled })
 }

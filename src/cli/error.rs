@@ -6,10 +6,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tails_server_state::{InvalidPortMap, ServiceName};
+use tails_server_state::{ClientName, InvalidPortMap, ServiceName};
 
 use crate::bus::api::{ApiError, BusAddress};
 use crate::cli::session::ANSWER_PATIENCE;
+use crate::key_files::{ExportError, ImportError};
+use crate::qr::TooLong;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -37,21 +39,66 @@ pub(super) enum Failure {
     #[error("service \"{name}\" does not exist")]
     Unknown { name: ServiceName, similar: Option<String> },
     #[error("{message}")]
-    Refused { message: String, hint: Option<String>, input: bool },
+    Refused { message: String, hint: Option<String>, because: Refusal },
+    #[error("service \"{service}\" has no client \"{client}\"")]
+    UnknownClient { service: ServiceName, client: ClientName, similar: Option<String> },
     #[error("service \"{name}\" has failed: {problem}")]
     ServiceFailed { name: ServiceName, problem: String, hint: Option<String> },
     #[error("service \"{0}\" was removed meanwhile")]
     RemovedMeanwhile(ServiceName),
     #[error("service \"{name}\" is not published yet: {state}")]
     NotYet { name: ServiceName, state: String },
-    #[error("nothing was removed: there is no terminal to ask on")]
-    CannotAsk,
-    #[error("nothing was removed")]
-    NotConfirmed,
+    #[error("{what}, and it is not certain that it has ended: nothing was heard from Tor for {} seconds", patience.as_secs())]
+    NotEnded { service: ServiceName, what: String, patience: Duration },
+    #[error("nothing was {}: there is no terminal to ask on", .0.done())]
+    CannotAsk(Act),
+    #[error("nothing was {}", .0.done())]
+    NotConfirmed(Act),
+    #[error("the controller answered with something that makes no sense")]
+    Garbled,
+    #[error("it is too much for a QR code")]
+    Code(#[from] TooLong),
+    #[error("the key was not taken")]
+    Import(#[from] ImportError),
+    #[error("the key was not written")]
+    Export(#[from] ExportError),
+    #[error("the key was not written: \"{0}\" lets in only clients and has none, and a Tor would open it to everybody")]
+    ExportWouldOpen(ServiceName),
+    #[error("the key was not taken: it comes with {clients} clients, and \"{service}\" is open to everybody")]
+    ImportWouldOpen { service: ServiceName, clients: usize },
     #[error("cannot print the result")]
     Print(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the operating system does not let the program run")]
     System(#[source] io::Error),
+}
+
+/// Whose fault it is that the controller refused something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The command makes no sense.
+    Input,
+    /// What was named is not there.
+    Unknown,
+    /// It did not work out.
+    Failed,
+}
+
+/// What a person is asked about before it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    /// Forgetting something for ever.
+    Remove,
+    /// Changing something that can not be undone.
+    Change,
+}
+
+impl Act {
+    const fn done(self) -> &'static str {
+        match self {
+            Self::Remove => "removed",
+            Self::Change => "changed",
+        }
+    }
 }
 
 impl Failure {
@@ -70,14 +117,24 @@ impl Failure {
     const fn code(&self) -> u8 {
         match self {
             Self::NothingToStart | Self::Ports(_) | Self::NoSocket(_) | Self::NotASocket(_) | Self::MessageBus(_) => 2,
-            Self::Refused { input: true, .. } => 2,
-            Self::Unknown { .. } => 3,
-            Self::NotRunning(_) | Self::NotAllowed(_) | Self::ControllerEnded | Self::NoAnswer(_) | Self::Bus(_) => 4,
-            Self::NotYet { .. } => 5,
-            Self::CannotAsk | Self::NotConfirmed => 6,
-            Self::Refused { input: false, .. }
+            Self::Refused { because: Refusal::Input, .. } => 2,
+            Self::Unknown { .. } | Self::UnknownClient { .. } | Self::Refused { because: Refusal::Unknown, .. } => 3,
+            Self::NotRunning(_)
+            | Self::NotAllowed(_)
+            | Self::ControllerEnded
+            | Self::NoAnswer(_)
+            | Self::Garbled
+            | Self::Bus(_) => 4,
+            Self::NotYet { .. } | Self::NotEnded { .. } => 5,
+            Self::CannotAsk(_) | Self::NotConfirmed(_) => 6,
+            Self::Refused { because: Refusal::Failed, .. }
             | Self::ServiceFailed { .. }
             | Self::RemovedMeanwhile(_)
+            | Self::Code(_)
+            | Self::Import(_)
+            | Self::Export(_)
+            | Self::ExportWouldOpen(_)
+            | Self::ImportWouldOpen { .. }
             | Self::Print(_)
             | Self::System(_) => 1,
         }
@@ -107,34 +164,54 @@ impl Failure {
             Self::NotYet { name, .. } => {
                 Some(format!("It stays enabled and is published once it can be; see `tails-server status {name}`"))
             }
-            Self::CannotAsk => Some("To remove it without being asked, add --yes".into()),
-            Self::RemovedMeanwhile(_) | Self::Bus(_) | Self::NotConfirmed | Self::Print(_) | Self::System(_) => None,
+            Self::UnknownClient { service, similar, .. } => {
+                let list = format!("See `tails-server client list {service}`");
+                Some(similar.as_ref().map_or(list.clone(), |similar| format!("Did you mean \"{similar}\"? {list}")))
+            }
+            Self::NotEnded { service, .. } => Some(format!(
+                "It ends as soon as Tor answers: wait for `access-settled: true` in `tails-server status {service}`. To be \
+                 certain at once, stop Tor or the server behind the service"
+            )),
+            Self::Garbled => {
+                Some("Are both programs of the same version? Restart the controller after an update".into())
+            }
+            Self::Code(_) => Some("Leave out --qr, and send the text".into()),
+            Self::Import(error) => error.hint().map(Into::into),
+            Self::Export(error) => error.hint().map(Into::into),
+            Self::ExportWouldOpen(service) => {
+                Some(format!("Let somebody in first: tails-server client add {service} CLIENT"))
+            }
+            Self::ImportWouldOpen { service, .. } => Some(format!(
+                "Close it first: tails-server set-option {service} client-authorization on. To open it on purpose, import the \
+                 file hs_ed25519_secret_key alone"
+            )),
+            Self::CannotAsk(_) => Some("To do it without being asked, add --yes".into()),
+            Self::RemovedMeanwhile(_) | Self::Bus(_) | Self::NotConfirmed(_) | Self::Print(_) | Self::System(_) => None,
         }
     }
 }
 
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
-        let (text, input) = match error {
+        let (text, because) = match error {
             ApiError::Bus(zbus::Error::InputOutput(cause)) if cause.kind() == io::ErrorKind::TimedOut => {
                 return Self::NoAnswer(ANSWER_PATIENCE);
             }
             ApiError::Bus(zbus::Error::InputOutput(_)) => return Self::ControllerEnded,
             ApiError::Bus(cause) => return Self::Bus(cause),
-            ApiError::Invalid(text) | ApiError::Exists(text) => (text, true),
-            ApiError::UnknownService(text)
-            | ApiError::Unknown(text)
-            | ApiError::Store(text)
+            ApiError::Invalid(text) | ApiError::Exists(text) => (text, Refusal::Input),
+            ApiError::UnknownService(text) | ApiError::Unknown(text) => (text, Refusal::Unknown),
+            ApiError::Store(text)
             | ApiError::NoTor(text)
             | ApiError::NotFound(text)
             | ApiError::TimedOut(text)
-            | ApiError::Failed(text) => (text, false),
+            | ApiError::Failed(text) => (text, Refusal::Failed),
         };
         let (message, hint) = match text.split_once('\n') {
             Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
             None => (text, None),
         };
-        Self::Refused { message, hint, input }
+        Self::Refused { message, hint, because }
     }
 }
 

@@ -7,9 +7,12 @@ use futures_util::StreamExt;
 use tails_server_state::ServiceName;
 
 use crate::bus::api::{ServiceChangedStream, ServiceProperties, ServiceRemovedStream, TorChangedStream, TorProperties};
-use crate::cli::error::Failure;
+use crate::cli::error::{Failure, Refusal};
 use crate::cli::session::Session;
 use crate::cli::talk::{Progress, say};
+
+/// How long an access may take to end. Tor withdraws a service and closes its circuits within a second.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Waits until the service is published, showing where it is; gives up after `patience`, or on Ctrl-C.
 pub(super) async fn until_published(
@@ -21,7 +24,11 @@ pub(super) async fn until_published(
     // One look in any case: without it nobody could say what is missing.
     let first = look(session, name).await?;
     let mut last = whereabouts(&first.0, &first.1);
-    let waiting = follower.wait(name, first, &mut last, |service| service.state == "published");
+    let waiting = follower.wait(name, first, &mut last, |service, tor| match service.state.as_str() {
+        "published" => Verdict::There,
+        "failed" => Verdict::Never,
+        _ => Verdict::NotYet(whereabouts(service, tor)),
+    });
     let gave_up = tokio::select! {
         ended = waiting => return ended,
         () = pause(patience) => "the time is up",
@@ -32,22 +39,66 @@ pub(super) async fn until_published(
 }
 
 /// Waits until nothing of the service is up.
-pub(super) async fn until_withdrawn(session: &Session, name: &ServiceName, patience: Duration) -> Result<(), Failure> {
+pub(super) async fn until_withdrawn(
+    session: &Session,
+    name: &ServiceName,
+    patience: Duration,
+) -> Result<ServiceProperties, Failure> {
     let mut follower = Follower::subscribe(session).await?;
     let mut last = String::new();
     let waiting = async {
         let first = look(session, name).await?;
-        follower.wait(name, first, &mut last, |service| service.state == "disabled").await
+        let judge = |service: &ServiceProperties, tor: &TorProperties| match service.state.as_str() {
+            // Without a Tor nobody can say more.
+            "disabled" if service.access_settled || !tor.connected => Verdict::There,
+            "failed" => Verdict::Never,
+            _ => Verdict::NotYet(whereabouts(service, tor)),
+        };
+        follower.wait(name, first, &mut last, judge).await
     };
     match tokio::time::timeout(patience, waiting).await {
-        Ok(Ok(_)) => Ok(()),
+        Ok(Ok(service)) => Ok(service),
         Ok(Err(failure)) => Err(failure),
         Err(_) => {
             let message = format!("service \"{name}\" is not withdrawn yet");
             let hint = Some(format!("It is withdrawn as soon as Tor answers; see `tails-server status {name}`"));
-            Err(Failure::Refused { message, hint, input: false })
+            Err(Failure::Refused { message, hint, because: Refusal::Failed })
         }
     }
+}
+
+/// Waits until nobody is connected who should not be: after an access was ended, durably. `what` was ended, in words.
+pub(super) async fn until_settled(
+    session: &Session,
+    service: &ServiceName,
+    what: &str,
+) -> Result<ServiceProperties, Failure> {
+    let mut follower = Follower::subscribe(session).await?;
+    let mut last = String::new();
+    let waiting = async {
+        let first = look(session, service).await?;
+        let judge = |service: &ServiceProperties, _: &TorProperties| {
+            if service.access_settled { Verdict::There } else { Verdict::NotYet("ending the access".to_owned()) }
+        };
+        follower.wait(service, first, &mut last, judge).await
+    };
+    let settled = tokio::select! {
+        settled = waiting => Some(settled),
+        () = tokio::time::sleep(SETTLE_PATIENCE) => None,
+        _ = tokio::signal::ctrl_c() => None,
+    };
+    let not_ended = || Failure::NotEnded { service: service.clone(), what: what.to_owned(), patience: SETTLE_PATIENCE };
+    settled.unwrap_or_else(|| Err(not_ended()))
+}
+
+/// Whether to go on waiting.
+enum Verdict {
+    /// It is where it should be.
+    There,
+    /// It will not be by itself.
+    Never,
+    /// Where it is meanwhile.
+    NotYet(String),
 }
 
 /// All changes from the moment it was made. A look that follows it misses nothing, whenever the command was given.
@@ -73,18 +124,18 @@ impl Follower {
         name: &ServiceName,
         (mut service, mut tor): (ServiceProperties, TorProperties),
         last: &mut String,
-        is_there: impl Fn(&ServiceProperties) -> bool,
+        judge: impl Fn(&ServiceProperties, &TorProperties) -> Verdict,
     ) -> Result<ServiceProperties, Failure> {
         let mut progress = Progress::begin();
         loop {
-            if is_there(&service) {
-                return Ok(service);
+            match judge(&service, &tor) {
+                Verdict::There => return Ok(service),
+                Verdict::Never => {
+                    let problem = service.problem.unwrap_or_default();
+                    return Err(Failure::ServiceFailed { name: name.clone(), problem, hint: service.hint });
+                }
+                Verdict::NotYet(whereabouts) => *last = whereabouts,
             }
-            if service.state == "failed" {
-                let problem = service.problem.unwrap_or_default();
-                return Err(Failure::ServiceFailed { name: name.clone(), problem, hint: service.hint });
-            }
-            *last = whereabouts(&service, &tor);
             progress.show(format!("{name}: {last}"));
             tokio::select! {
                 Some(changed) = self.services.next() => {

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use tails_server_state::Target;
@@ -33,6 +34,19 @@ pub(super) fn print_line(text: &str) -> Result<(), Failure> {
     written.map_err(|cause| Failure::Print(cause.into()))
 }
 
+/// A time as RFC 3339, in UTC.
+pub(super) fn time(seconds_since_1970: u64) -> String {
+    // RFC 3339, and what writes it, ends with the year 9999.
+    const LATEST: u64 = 253_402_300_799;
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds_since_1970.min(LATEST));
+    humantime::format_rfc3339_seconds(time).to_string()
+}
+
+/// Now, in seconds since 1970.
+pub(super) fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
 /// A service in a list.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -42,6 +56,7 @@ pub(super) struct Row {
     ports: Vec<String>,
     persistence: bool,
     autostart: bool,
+    client_authorization: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,6 +73,7 @@ pub(super) fn rows(services: HashMap<String, ServiceProperties>) -> Vec<Row> {
             ports: service.ports.iter().map(|(port, target)| format!("{port}:{target}")).collect(),
             persistence: service.persistence,
             autostart: service.autostart,
+            client_authorization: service.client_authorization,
             problem: service.problem,
             hint: service.hint,
         })
@@ -72,7 +88,7 @@ pub(super) fn rows(services: HashMap<String, ServiceProperties>) -> Vec<Row> {
 pub(super) struct OverviewView {
     tor: TorView,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    store_problems: Vec<StoreProblemView>,
+    store_problems: Vec<ProblemView>,
     services: Vec<Row>,
 }
 
@@ -88,10 +104,12 @@ struct TorView {
     problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<ProblemView>,
 }
 
 #[derive(Debug, Serialize)]
-struct StoreProblemView {
+struct ProblemView {
     problem: String,
     hint: Option<String>,
 }
@@ -111,10 +129,15 @@ impl OverviewView {
                 summary: tor.summary,
                 problem: tor.problem,
                 hint: tor.hint,
+                warnings: tor
+                    .warnings
+                    .into_iter()
+                    .map(|(problem, hint)| ProblemView { problem, hint: Some(hint).filter(|hint| !hint.is_empty()) })
+                    .collect(),
             },
             store_problems: store
                 .into_iter()
-                .map(|StoreProblem { problem, hint }| StoreProblemView { problem, hint })
+                .map(|StoreProblem { problem, hint }| ProblemView { problem, hint })
                 .collect(),
             services: rows(services),
         }
@@ -130,6 +153,13 @@ pub(super) struct StatusView {
     installed: bool,
     running: bool,
     published: bool,
+    since: String,
+    evidence: String,
+    uploads_confirmed: u32,
+    uploads_attempted: u32,
+    client_authorization: bool,
+    clients: u32,
+    access_settled: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -145,6 +175,13 @@ impl StatusView {
             installed: true,
             running: service.running,
             published: service.state == "published",
+            since: time(service.since),
+            evidence: service.evidence.clone(),
+            uploads_confirmed: service.uploads_confirmed,
+            uploads_attempted: service.uploads_attempted,
+            client_authorization: service.client_authorization,
+            clients: service.clients,
+            access_settled: service.access_settled,
             problem: service.problem.clone(),
             hint: service.hint.clone(),
         }
@@ -166,6 +203,7 @@ pub(super) struct InfoView {
     remote_port: Option<u16>,
     ports: Vec<PortView>,
     persistent_paths: Vec<String>,
+    clients: u32,
     options: OptionsView,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<DetailsView>,
@@ -184,14 +222,23 @@ struct OptionsView {
     virtual_port: Option<u16>,
     persistence: bool,
     autostart: bool,
+    client_authorization: bool,
+    max_streams: Option<u32>,
+    pow: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 struct DetailsView {
     enabled: bool,
+    since: String,
+    evidence: String,
     uploads_confirmed: u32,
     uploads_attempted: u32,
+    next_uploads_confirmed: u32,
+    next_uploads_attempted: u32,
+    healed: u32,
+    access_settled: bool,
     problem: Option<String>,
     hint: Option<String>,
 }
@@ -219,15 +266,25 @@ impl InfoView {
                 .map(|(port, target)| PortView { virtual_port: *port, target: target.clone() })
                 .collect(),
             persistent_paths: Vec::new(),
+            clients: service.clients,
             options: OptionsView {
                 virtual_port: remote_port,
                 persistence: service.persistence,
                 autostart: service.autostart,
+                client_authorization: service.client_authorization,
+                max_streams: service.max_streams,
+                pow: service.proof_of_work.map(|(rate, burst)| format!("{rate}:{burst}")),
             },
             details: details.then(|| DetailsView {
                 enabled: service.enabled,
+                since: time(service.since),
+                evidence: service.evidence.clone(),
                 uploads_confirmed: service.uploads_confirmed,
                 uploads_attempted: service.uploads_attempted,
+                next_uploads_confirmed: service.other_confirmed,
+                next_uploads_attempted: service.other_attempted,
+                healed: service.healed,
+                access_settled: service.access_settled,
                 problem: service.problem.clone(),
                 hint: service.hint.clone(),
             }),

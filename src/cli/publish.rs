@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `tails-server publish`
 
-use tails_server_state::ServiceName;
+use tails_server_state::{ClientName, ServiceName};
 
 use crate::bus::api::PublishOptions;
 use crate::cli::args::Publish;
+use crate::cli::client;
 use crate::cli::error::Failure;
 use crate::cli::follow;
 use crate::cli::output::Form;
@@ -13,7 +14,7 @@ use crate::cli::show;
 use crate::cli::talk::say;
 
 pub(super) async fn publish(session: &Session, request: Publish, form: Form) -> Result<(), Failure> {
-    let Publish { ports, name, persistent, autostart, wait } = request;
+    let Publish { ports, name, persistent, autostart, private, clients, wait } = request;
     let targets: Vec<(u16, String)> =
         ports.iter().map(|mapping| (mapping.virtual_port.number(), mapping.target.to_string())).collect();
     let targets: Vec<(u16, &str)> = targets.iter().map(|(port, target)| (*port, target.as_str())).collect();
@@ -21,15 +22,33 @@ pub(super) async fn publish(session: &Session, request: Publish, form: Form) -> 
         name: name.map(String::from),
         persistence: Some(persistent),
         autostart: Some(autostart),
-        client_authorization: None,
+        client_authorization: Some(private),
     };
     let name = session.manager.publish(&targets, options).await?;
     let name: ServiceName = name.parse().map_err(|_| Failure::ControllerEnded)?;
+    client::add_missing(session, &name, &clients).await?;
     let waited = if wait.wait { follow::until_published(session, &name, wait.timeout).await.map(drop) } else { Ok(()) };
     // It is remembered whatever became of the waiting.
     show::info(session, &name, false, form).await?;
     explain(&name, persistent, autostart, wait.wait && waited.is_ok());
+    if private {
+        explain_access(&name, show::service(session, &name).await?.clients, clients.first());
+    }
     waited
+}
+
+/// Who can connect, and how.
+fn explain_access(name: &ServiceName, number: u32, first: Option<&ClientName>) {
+    if number == 0 {
+        say(&format!(
+            "Nobody can connect, and it is not published, until you let somebody in: {}",
+            client::to_add(name)
+        ));
+    } else {
+        let first = first.map_or("CLIENT", ClientName::as_str);
+        say("Only its clients can connect. What a client needs to connect, which is a secret, you see with");
+        say(&format!("    tails-server client show {name} {first}"));
+    }
 }
 
 /// What a person wants to know next: where it stands, how to undo it, and what a reboot does to it.

@@ -16,6 +16,8 @@ use crate::cli::error::Failure;
 
 /// Remembering takes milliseconds, on a slow and busy USB stick a few seconds.
 pub(super) const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
+/// Three HSDirs are asked, twenty seconds each.
+pub(super) const CHECK_PATIENCE: Duration = Duration::from_secs(90);
 /// A controller that runs lets its own user in within a millisecond.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// Typing errors per letters that are worth asking "did you mean": one in a name of three letters, two in one of six.
@@ -27,14 +29,14 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects to the controller at this address, or where one is to be expected.
-    pub(super) async fn connect(bus: Option<BusAddress>) -> Result<Self, Failure> {
+    /// Connects to the controller at this address, or where one is to be expected. Its answers may take so long.
+    pub(super) async fn connect(bus: Option<BusAddress>, patience: Duration) -> Result<Self, Failure> {
         let path = match bus {
             Some(BusAddress::Unix(path)) => path,
             Some(bus @ (BusAddress::Session | BusAddress::System)) => return Err(Failure::MessageBus(bus)),
             None => expected_socket(),
         };
-        let connecting = tokio::time::timeout(CONNECT_PATIENCE, connect(&path));
+        let connecting = tokio::time::timeout(CONNECT_PATIENCE, connect(&path, patience));
         let connection = connecting.await.map_err(|_| Failure::NoAnswer(CONNECT_PATIENCE))??;
         let manager = ManagerProxy::builder(&connection).cache_properties(CacheProperties::No).build().await?;
         Ok(Self { manager })
@@ -48,18 +50,21 @@ impl Session {
     /// The failure that this service is unknown, with the most similar name that is not.
     pub(super) async fn unknown(&self, name: &ServiceName) -> Failure {
         let known = self.manager.overview().await.map(|(_, _, services)| services).unwrap_or_default();
-        let similar = known
-            .into_keys()
-            // A letter missing, doubled, wrong or swapped with the next one is one error.
-            .map(|candidate: String| (strsim::osa_distance(name.as_str(), &candidate), candidate))
-            .filter(|(errors, candidate)| errors * LETTERS_PER_ERROR <= name.as_str().len().max(candidate.len()))
-            .min()
-            .map(|(_, candidate)| candidate);
-        Failure::Unknown { name: name.clone(), similar }
+        Failure::Unknown { name: name.clone(), similar: similar(name.as_str(), known.into_keys()) }
     }
 }
 
-async fn connect(path: &Path) -> Result<zbus::Connection, Failure> {
+/// The name that was most likely meant.
+pub(super) fn similar(name: &str, known: impl Iterator<Item = String>) -> Option<String> {
+    known
+        // A letter missing, doubled, wrong or swapped with the next one is one error.
+        .map(|candidate| (strsim::osa_distance(name, &candidate), candidate))
+        .filter(|(errors, candidate)| errors * LETTERS_PER_ERROR <= name.len().max(candidate.len()))
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+async fn connect(path: &Path, patience: Duration) -> Result<zbus::Connection, Failure> {
     let refused = |cause: io::Error| {
         if cause.kind() == io::ErrorKind::PermissionDenied {
             Failure::NotAllowed(cause)
@@ -68,7 +73,7 @@ async fn connect(path: &Path) -> Result<zbus::Connection, Failure> {
         }
     };
     let stream = UnixStream::connect(path).await.and_then(UnixStream::into_std).map_err(refused)?;
-    let connection = zbus::connection::Builder::unix_stream(stream).p2p().method_timeout(ANSWER_PATIENCE).build();
+    let connection = zbus::connection::Builder::unix_stream(stream).p2p().method_timeout(patience).build();
     connection.await.map_err(|cause| {
         // It hangs up on other users without a word.
         if matches!(cause, zbus::Error::InputOutput(_)) && is_of_another_user(path) {

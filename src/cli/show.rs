@@ -47,14 +47,14 @@ pub(super) async fn address(session: &Session, name: &ServiceName, form: Form) -
     }
 }
 
-async fn onion_address(session: &Session, name: &ServiceName) -> Result<String, Failure> {
+pub(super) async fn onion_address(session: &Session, name: &ServiceName) -> Result<String, Failure> {
     match session.manager.address(name.as_str()).await {
         Ok(address) => Ok(address),
         Err(error) => Err(session.failure(name, error).await),
     }
 }
 
-async fn service(session: &Session, name: &ServiceName) -> Result<ServiceProperties, Failure> {
+pub(super) async fn service(session: &Session, name: &ServiceName) -> Result<ServiceProperties, Failure> {
     let (_, _, mut services) = session.manager.overview().await?;
     match services.remove(name.as_str()) {
         Some(service) => Ok(service),

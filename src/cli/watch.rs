@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::bus::api::{ServiceProperties, TorProperties};
 use crate::cli::error::Failure;
-use crate::cli::output::{Form, print_line};
+use crate::cli::output::{Form, print_line, time};
 use crate::cli::session::Session;
 
 /// One line of `watch --json`.
@@ -23,6 +23,13 @@ enum Change<'a> {
         published: bool,
         uploads_confirmed: u32,
         uploads_attempted: u32,
+        next_uploads_confirmed: u32,
+        next_uploads_attempted: u32,
+        evidence: &'a str,
+        since: String,
+        healed: u32,
+        clients: u32,
+        access_settled: bool,
         problem: Option<&'a str>,
     },
     Removed {
@@ -35,6 +42,7 @@ enum Change<'a> {
         bootstrap: u8,
         summary: &'a str,
         problem: Option<&'a str>,
+        warnings: Vec<&'a str>,
     },
 }
 
@@ -71,6 +79,13 @@ fn service<'a>(name: &'a str, properties: &'a ServiceProperties) -> Change<'a> {
         published: properties.state == "published",
         uploads_confirmed: properties.uploads_confirmed,
         uploads_attempted: properties.uploads_attempted,
+        next_uploads_confirmed: properties.other_confirmed,
+        next_uploads_attempted: properties.other_attempted,
+        evidence: &properties.evidence,
+        since: time(properties.since),
+        healed: properties.healed,
+        clients: properties.clients,
+        access_settled: properties.access_settled,
         problem: properties.problem.as_deref(),
     }
 }
@@ -82,6 +97,7 @@ fn tor_change(properties: &TorProperties) -> Change<'_> {
         bootstrap: properties.bootstrap,
         summary: &properties.summary,
         problem: properties.problem.as_deref(),
+        warnings: properties.warnings.iter().map(|(problem, _)| problem.as_str()).collect(),
     }
 }
 
@@ -99,17 +115,19 @@ fn in_words(change: &Change<'_>) -> String {
         None => text,
     };
     match change {
-        Change::Service { name, state, uploads_confirmed, uploads_attempted, problem, .. } => {
-            with(format!("{name} {state} {uploads_confirmed}/{uploads_attempted}"), *problem)
+        Change::Service { name, state, uploads_confirmed, uploads_attempted, access_settled, problem, .. } => {
+            let ending = if *access_settled { "" } else { ", an access is ending" };
+            with(format!("{name} {state} {uploads_confirmed}/{uploads_attempted}{ending}"), *problem)
         }
         Change::Removed { name } => format!("{name} removed"),
-        Change::Tor { online, connected, bootstrap, problem, .. } => {
+        Change::Tor { online, connected, bootstrap, problem, warnings, .. } => {
             let word = match (connected, online) {
                 (false, _) => "not connected",
                 (true, false) => "not online",
                 (true, true) => "online",
             };
-            with(format!("Tor {word} {bootstrap} %"), *problem)
+            let also = warnings.iter().map(|warning| format!(", {warning}")).collect::<String>();
+            with(format!("Tor {word} {bootstrap} %{also}"), *problem)
         }
     }
 }

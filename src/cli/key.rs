@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `tails-server key export`, `import` and `renew`
+
+use std::path::Path;
+
+use serde::Serialize;
+use tails_server_state::{AuthorizedClient, ClientPublicKey, OnionKey, SecretHeld, ServiceName};
+use zeroize::Zeroizing;
+
+use crate::cli::args::KeyVerb;
+use crate::cli::ask;
+use crate::cli::client;
+use crate::cli::error::{Act, Failure};
+use crate::cli::output::{Form, print};
+use crate::cli::session::Session;
+use crate::cli::show;
+use crate::cli::talk::say;
+use crate::key_files::{self, Imported};
+
+pub(super) async fn run(session: &Session, verb: KeyVerb, form: Form) -> Result<(), Failure> {
+    match verb {
+        KeyVerb::Export { service, output } => export(session, &service, &output).await,
+        KeyVerb::Import { service, path, yes } => import(session, &service, &path, yes, form).await,
+        KeyVerb::Renew { service, yes } => renew(session, &service, yes, form).await,
+    }
+}
+
+async fn export(session: &Session, service: &ServiceName, directory: &Path) -> Result<(), Failure> {
+    let properties = show::service(session, service).await?;
+    let clients = if properties.client_authorization { clients(session, service).await? } else { Vec::new() };
+    if properties.client_authorization && clients.is_empty() {
+        return Err(Failure::ExportWouldOpen(service.clone()));
+    }
+    let bytes = match session.manager.key(service.as_str()).await {
+        Ok(bytes) => Zeroizing::new(bytes),
+        Err(error) => return Err(session.failure(service, error).await),
+    };
+    let key = bytes.as_slice().try_into().ok().and_then(|bytes| OnionKey::from_expanded(bytes).ok());
+    key_files::export(&key.ok_or(Failure::Garbled)?, &clients, directory)?;
+    say(&format!("The key of \"{service}\" is in {}.", directory.display()));
+    say(
+        "Whoever has it is the service: keep it as you would keep the computer itself, and delete it when it is not needed.",
+    );
+    if !clients.is_empty() {
+        say(&format!(
+            "Its {} clients are in authorized_clients: without them it would be open to everybody.",
+            clients.len()
+        ));
+    }
+    say("Let only one Tor have it at a time: two would take each other's visitors.");
+    Ok(())
+}
+
+async fn import(session: &Session, service: &ServiceName, path: &Path, yes: bool, form: Form) -> Result<(), Failure> {
+    let properties = show::service(session, service).await?;
+    let Imported { key, clients, warnings } = key_files::import(path)?;
+    for warning in &warnings {
+        say(&format!("Warning: {warning}"));
+    }
+    if !clients.is_empty() && !properties.client_authorization {
+        return Err(Failure::ImportWouldOpen { service: service.clone(), clients: clients.len() });
+    }
+    let (old, new) = (show::onion_address(session, service).await?, key.address().display_unredacted());
+    if old != new {
+        confirm(service, &old, Some(&new), yes)?;
+        replace(session, service, key.expose_expanded()).await?;
+    }
+    // Those that are there already have kept their access.
+    let there = client::clients_of(session, service).await?;
+    for imported in clients {
+        let (name, public_key) = (imported.client.name, imported.client.public_key);
+        if there.iter().any(|(_, key, _)| *key == public_key.base32()) {
+            continue;
+        }
+        client::add_one(session, service, &name, Some(public_key)).await?;
+        if imported.called != name.as_str() {
+            say(&format!("The client \"{}\" is called \"{name}\" here.", imported.called.escape_debug()));
+        }
+    }
+    show_address(new, form)?;
+    say(&format!(
+        "\"{service}\" has this address now. Take it out of the Tor that had it before: only one can have it."
+    ));
+    Ok(())
+}
+
+async fn renew(session: &Session, service: &ServiceName, yes: bool, form: Form) -> Result<(), Failure> {
+    let old = show::onion_address(session, service).await?;
+    confirm(service, &old, None, yes)?;
+    replace(session, service, &[]).await?;
+    show_address(show::onion_address(session, service).await?, form)?;
+    say(&format!(
+        "\"{service}\" has a new address. Nobody reaches it at the old one any more; tell its visitors the new one."
+    ));
+    if show::service(session, service).await?.clients > 0 {
+        say("Its clients and their keys are the same, and each of them needs the new address.");
+    }
+    Ok(())
+}
+
+/// Asks, with both addresses.
+fn confirm(service: &ServiceName, old: &str, new: Option<&str>, yes: bool) -> Result<(), Failure> {
+    say(&format!("Old address: {old}"));
+    say(&format!("New address: {}", new.unwrap_or("(made at random)")));
+    if yes {
+        return Ok(());
+    }
+    let question = format!(
+        "Replace the key of \"{service}\"? The old key and address are lost for ever, unless you exported them. Type the \
+         name of the service to do it: "
+    );
+    ask::for_word(&question, service.as_str(), Act::Change)
+}
+
+async fn replace(session: &Session, service: &ServiceName, key: &[u8]) -> Result<(), Failure> {
+    match session.manager.replace_key(service.as_str(), key).await {
+        Ok(()) => Ok(()),
+        Err(error) => Err(session.failure(service, error).await),
+    }
+}
+
+async fn clients(session: &Session, service: &ServiceName) -> Result<Vec<AuthorizedClient>, Failure> {
+    let clients = client::clients_of(session, service).await?.into_iter().map(|(name, public_key, is_here)| {
+        Some(AuthorizedClient {
+            name: name.parse().ok()?,
+            public_key: ClientPublicKey::parse(&public_key).ok()?,
+            secret: if is_here { SecretHeld::Here } else { SecretHeld::Elsewhere },
+        })
+    });
+    clients.collect::<Option<_>>().ok_or(Failure::Garbled)
+}
+
+fn show_address(address: String, form: Form) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct View {
+        address: String,
+    }
+    print(&View { address }, form)
+}
