@@ -128,6 +128,7 @@ pub(crate) fn obey(mut stream: Stream, before: impl Fn(&str, &mut Stream) -> boo
             ["GETINFO", keys @ ..] => {
                 let value = |key: &&str| match *key {
                     "status/bootstrap-phase" => "NOTICE BOOTSTRAP PROGRESS=100 TAG=done SUMMARY=\"Done\"".to_owned(),
+                    "circuit-status" => String::new(),
                     _ => "1".to_owned(),
                 };
                 let lines: String = keys.iter().map(|key| format!("250-{key}={}\r\n", value(key))).collect();
