@@ -30,7 +30,7 @@ Examples:
   tails-server publish 80:unix:/run/user/1000/pad.sock --persistent --autostart
   tails-server address web                         the address, for scripts
   tails-server status                              Tor and all services at a glance
-  tails-server publish 8080 --private --client alice   for Alice alone; then tails-server client show port-8080 alice
+  tails-server publish 8080 --private --client alice   for Alice alone; see tails-server client --help
 
 Exit codes:
   0  done

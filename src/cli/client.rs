@@ -112,7 +112,9 @@ async fn add(
     print(&added.map(Row::from), form)?;
     let properties = show::service(session, service).await?;
     if properties.client_authorization {
-        say(&format!("\"{client}\" can connect once \"{service}\" is published anew, in about a minute."));
+        say(&format!(
+            "\"{client}\" can connect once \"{service}\" is published anew; see `tails-server status {service}`."
+        ));
     } else {
         say(&format!(
             "Client authorisation of \"{service}\" is off: whoever knows its address can connect. To let in only"
@@ -193,7 +195,8 @@ async fn remove(session: &Session, service: &ServiceName, client: &ClientName, y
         say(&format!("    tails-server set-option {service} client-authorization on"));
         return Ok(());
     }
-    let properties = follow::until_settled(session, service, &format!("\"{client}\" is removed")).await?;
+    let properties =
+        follow::until_settled(session, service, &format!("\"{client}\" is removed and can not connect anew")).await?;
     say(&format!("The access of \"{client}\" to \"{service}\" ended at {}.", time(now())));
     say(&if properties.clients == 0 {
         format!("It has no clients now, and so it is withdrawn. To let somebody in: {}", to_add(service))

@@ -48,8 +48,8 @@ pub(super) enum Failure {
     RemovedMeanwhile(ServiceName),
     #[error("service \"{name}\" is not published yet: {state}")]
     NotYet { name: ServiceName, state: String },
-    #[error("{what}, and it is not certain that it has ended: nothing was heard from Tor for {} seconds", patience.as_secs())]
-    NotEnded { service: ServiceName, what: String, patience: Duration },
+    #[error("{what}, but it is not certain yet that nobody is still connected who should not be")]
+    NotEnded { service: ServiceName, what: String },
     #[error("nothing was {}: there is no terminal to ask on", .0.done())]
     CannotAsk(Act),
     #[error("nothing was {}", .0.done())]
@@ -169,8 +169,8 @@ impl Failure {
                 Some(similar.as_ref().map_or(list.clone(), |similar| format!("Did you mean \"{similar}\"? {list}")))
             }
             Self::NotEnded { service, .. } => Some(format!(
-                "It ends as soon as Tor answers: wait for `access-settled: true` in `tails-server status {service}`. To be \
-                 certain at once, stop Tor or the server behind the service"
+                "To disconnect everybody: tails-server disable {service}. It is over when `tails-server status {service}` \
+                 says `access-settled: true`"
             )),
             Self::Garbled => {
                 Some("Are both programs of the same version? Restart the controller after an update".into())

@@ -50,7 +50,8 @@ pub(super) async fn until_withdrawn(
         let first = look(session, name).await?;
         let judge = |service: &ServiceProperties, tor: &TorProperties| match service.state.as_str() {
             // Without a Tor nobody can say more.
-            "disabled" if service.access_settled || !tor.connected => Verdict::There,
+            // A Tor that is not ready can not say more.
+            "disabled" if service.access_settled || !tor.connected || tor.bootstrap < 100 => Verdict::There,
             "failed" => Verdict::Never,
             _ => Verdict::NotYet(whereabouts(service, tor)),
         };
@@ -87,8 +88,7 @@ pub(super) async fn until_settled(
         () = tokio::time::sleep(SETTLE_PATIENCE) => None,
         _ = tokio::signal::ctrl_c() => None,
     };
-    let not_ended = || Failure::NotEnded { service: service.clone(), what: what.to_owned(), patience: SETTLE_PATIENCE };
-    settled.unwrap_or_else(|| Err(not_ended()))
+    settled.unwrap_or_else(|| Err(Failure::NotEnded { service: service.clone(), what: what.to_owned() }))
 }
 
 /// Whether to go on waiting.

@@ -42,10 +42,7 @@ async fn export(session: &Session, service: &ServiceName, directory: &Path) -> R
         "Whoever has it is the service: keep it as you would keep the computer itself, and delete it when it is not needed.",
     );
     if !clients.is_empty() {
-        say(&format!(
-            "Its {} clients are in authorized_clients: without them it would be open to everybody.",
-            clients.len()
-        ));
+        say("Its clients are in authorized_clients: without that directory it would be open to everybody.");
     }
     say("Let only one Tor have it at a time: two would take each other's visitors.");
     Ok(())

@@ -62,7 +62,7 @@ async fn closed(session: &Session, name: &ServiceName, service: &ServiceProperti
     if service.clients == 0 {
         say(&format!("It has no clients, and so it is withdrawn until you let somebody in: {}", client::to_add(name)));
     }
-    follow::until_settled(session, name, &format!("\"{name}\" is closed to everybody but its clients")).await?;
+    follow::until_settled(session, name, &format!("nobody but the clients of \"{name}\" can connect anew")).await?;
     say(&format!("Nobody is connected since {} who is not one of its {} clients.", time(now()), service.clients));
     Ok(())
 }

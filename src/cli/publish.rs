@@ -30,25 +30,18 @@ pub(super) async fn publish(session: &Session, request: Publish, form: Form) -> 
     let waited = if wait.wait { follow::until_published(session, &name, wait.timeout).await.map(drop) } else { Ok(()) };
     // It is remembered whatever became of the waiting.
     show::info(session, &name, false, form).await?;
-    explain(&name, persistent, autostart, wait.wait && waited.is_ok());
-    if private {
-        explain_access(&name, show::service(session, &name).await?.clients, clients.first());
+    let nobody = private && show::service(session, &name).await?.clients == 0;
+    if nobody {
+        say("Nobody can connect, and it is not published, until you let somebody in:");
+        say(&format!("    {}", client::to_add(&name)));
     }
-    waited
-}
-
-/// Who can connect, and how.
-fn explain_access(name: &ServiceName, number: u32, first: Option<&ClientName>) {
-    if number == 0 {
-        say(&format!(
-            "Nobody can connect, and it is not published, until you let somebody in: {}",
-            client::to_add(name)
-        ));
-    } else {
-        let first = first.map_or("CLIENT", ClientName::as_str);
+    explain(&name, persistent, autostart, nobody || wait.wait && waited.is_ok());
+    if private && !nobody {
+        let first = clients.first().map_or("CLIENT", ClientName::as_str);
         say("Only its clients can connect. What a client needs to connect, which is a secret, you see with");
         say(&format!("    tails-server client show {name} {first}"));
     }
+    waited
 }
 
 /// What a person wants to know next: where it stands, how to undo it, and what a reboot does to it.
