@@ -9,19 +9,24 @@ mod client;
 mod code;
 mod error;
 mod follow;
+mod invite;
+mod join;
+mod joined;
 mod key;
 mod option;
 mod output;
 mod publish;
 mod remove;
+mod request;
 mod session;
 mod show;
+mod source;
 mod talk;
 mod watch;
 
 use std::process::ExitCode;
 
-pub use args::{Arguments, ClientVerb, KeyVerb, OptionName, Verb};
+pub use args::{Arguments, Ask, ClientVerb, Invite, Join, KeyVerb, OptionName, Verb};
 
 use crate::cli::error::Failure;
 use crate::cli::output::Form;
@@ -66,6 +71,12 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::GetOption { name, option } => option::get(&session, &name, option, form).await,
         Verb::Check { name, wait } => check::check(&session, &name, wait, form).await,
         Verb::Key(verb) => key::run(&session, verb, form).await,
+        Verb::Invite(request) => invite::invite(&session, request, form).await,
+        Verb::Join(request) => join::join(&session, request, form).await,
+        Verb::Joined { name: None } => joined::list(&session, form).await,
+        Verb::Joined { name: Some(name) } => joined::show(&session, &name, form).await,
+        Verb::Leave { name, yes } => joined::leave(&session, &name, yes).await,
+        Verb::Request(request) => request::request(&session, request, form).await,
         Verb::Watch => watch::watch(&session, form).await,
     }
 }

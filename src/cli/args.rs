@@ -2,6 +2,7 @@
 //! What can be said on the command line.
 
 mod client;
+mod invite;
 mod key;
 mod option;
 
@@ -18,10 +19,12 @@ use tails_server_state::{
 };
 
 pub use self::client::ClientVerb;
+pub use self::invite::{Ask, Invite, Join};
 pub use self::key::KeyVerb;
 pub use self::option::OptionName;
 use crate::bus::api::BusAddress;
 use crate::cli::error::Failure;
+use crate::invitation::{InvalidLifetime, InvalidLine};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -161,6 +164,35 @@ pub enum Verb {
     #[command(subcommand, after_help = key::HELP)]
     Key(KeyVerb),
 
+    /// Write an invitation: all that somebody needs to reach a service, as text or as a QR code
+    #[command(after_help = invite::INVITE_HELP)]
+    Invite(Invite),
+
+    /// Follow an invitation to a service of somebody else
+    #[command(after_help = invite::JOIN_HELP)]
+    Join(Join),
+
+    /// List the services of others that you joined, or show one with its address
+    #[command(after_help = invite::JOINED_HELP)]
+    Joined {
+        /// The service
+        name: Option<ServiceName>,
+    },
+
+    /// Forget a service of somebody else, and the key for it
+    #[command(after_help = invite::LEAVE_HELP)]
+    Leave {
+        /// The service
+        name: ServiceName,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+
+    /// Ask to be invited: make a key, and print the half of it that the host needs
+    #[command(after_help = invite::REQUEST_HELP)]
+    Request(Ask),
+
     /// Print a line for each change, until interrupted
     #[command(after_help = WATCH_HELP)]
     Watch,
@@ -276,6 +308,10 @@ pub(super) fn hint(reason: &(dyn Error + 'static)) -> Option<&'static str> {
         Some("Use small letters, digits and hyphens, and begin with a letter, such as alice")
     } else if reason.is::<InvalidClientKey>() {
         Some("Give the public key as the client sent it, all 52 characters")
+    } else if reason.is::<InvalidLifetime>() {
+        Some("Give a number and a unit, such as 7d, 12h or 30m")
+    } else if reason.is::<InvalidLine>() {
+        Some("Give a short line of plain text")
     } else if reason.is::<InvalidName>() {
         Some("Use small letters, digits and hyphens, and begin with a letter, such as my-web-2")
     } else if reason.is::<InvalidPortMap>() {

@@ -10,6 +10,7 @@ use tails_server_state::{ClientName, InvalidPortMap, ServiceName};
 
 use crate::bus::api::{ApiError, BusAddress};
 use crate::cli::session::ANSWER_PATIENCE;
+use crate::invitation::{CannotComplete, Expired, InvalidInvitation, PasteError};
 use crate::key_files::{ExportError, ImportError};
 use crate::qr::TooLong;
 
@@ -56,6 +57,36 @@ pub(super) enum Failure {
     NotConfirmed(Act),
     #[error("the controller answered with something that makes no sense")]
     Garbled,
+    #[error("it is no invitation that can be used")]
+    Paste(#[source] PasteError),
+    #[error("it is no request that can be answered")]
+    Ask(#[source] PasteError),
+    #[error("it can not be used any more")]
+    Expired(#[from] Expired),
+    #[error("it can not be completed")]
+    Incomplete(#[from] CannotComplete),
+    #[error("there can be no such invitation")]
+    Invitation(#[from] InvalidInvitation),
+    #[error("there is a secret in what was given on the command line")]
+    SecretInArguments,
+    #[error("cannot read {what}")]
+    Read {
+        what: String,
+        #[source]
+        cause: io::Error,
+    },
+    #[error("cannot write {}", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
+    #[error("\"{name}\" is remembered, and Tor can not reach it yet{}", problem.as_ref().map(|problem| format!(": {problem}")).unwrap_or_default())]
+    NotReady { name: ServiceName, problem: Option<String> },
+    #[error("the client \"{client}\" of \"{service}\" has another key than the request")]
+    OtherKey { service: ServiceName, client: ClientName },
+    #[error("you joined no service \"{name}\"")]
+    NotJoined { name: ServiceName, similar: Option<String> },
     #[error("it is too much for a QR code")]
     Code(#[from] TooLong),
     #[error("the key was not taken")]
@@ -90,6 +121,8 @@ pub(super) enum Act {
     Remove,
     /// Changing something that can not be undone.
     Change,
+    /// Following an invitation.
+    Join,
 }
 
 impl Act {
@@ -97,6 +130,7 @@ impl Act {
         match self {
             Self::Remove => "removed",
             Self::Change => "changed",
+            Self::Join => "joined",
         }
     }
 }
@@ -125,11 +159,19 @@ impl Failure {
             | Self::NoAnswer(_)
             | Self::Garbled
             | Self::Bus(_) => 4,
-            Self::NotYet { .. } | Self::NotEnded { .. } => 5,
+            Self::Paste(_) | Self::Ask(_) | Self::SecretInArguments => 2,
+            Self::NotJoined { .. } => 3,
+            Self::NotYet { .. } | Self::NotEnded { .. } | Self::NotReady { .. } => 5,
             Self::CannotAsk(_) | Self::NotConfirmed(_) => 6,
             Self::Refused { because: Refusal::Failed, .. }
             | Self::ServiceFailed { .. }
             | Self::RemovedMeanwhile(_)
+            | Self::Expired(_)
+            | Self::OtherKey { .. }
+            | Self::Incomplete(_)
+            | Self::Invitation(_)
+            | Self::Read { .. }
+            | Self::Write { .. }
             | Self::Code(_)
             | Self::Import(_)
             | Self::Export(_)
@@ -172,6 +214,28 @@ impl Failure {
                 "To disconnect everybody: tails-server disable {service}. It is over when `tails-server status {service}` \
                  says `access-settled: true`"
             )),
+            Self::Paste(error) | Self::Ask(error) => error.hint().map(Into::into),
+            Self::Expired(_) | Self::Incomplete(_) => Some("Ask the host of the service for a new one".into()),
+            Self::Invitation(_) => None,
+            Self::SecretInArguments => Some(
+                "The history of the shell keeps it, and other users can see it: paste it after `tails-server join -` instead"
+                    .into(),
+            ),
+            Self::Read { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
+                Some("Give a file, or - and then paste the text".into())
+            }
+            Self::Write { cause, .. } if cause.kind() == io::ErrorKind::AlreadyExists => {
+                Some("Name a file that does not exist yet".into())
+            }
+            Self::Read { .. } | Self::Write { .. } => None,
+            Self::OtherKey { service, client } => Some(format!(
+                "Give it another name with --for, or remove the one that is there: tails-server client remove {service} {client}"
+            )),
+            Self::NotReady { .. } => Some("It works as soon as Tor has its key; see `tails-server joined`".into()),
+            Self::NotJoined { similar: Some(similar), .. } => {
+                Some(format!("Did you mean \"{similar}\"? See `tails-server joined`"))
+            }
+            Self::NotJoined { similar: None, .. } => Some("See `tails-server joined`".into()),
             Self::Garbled => {
                 Some("Are both programs of the same version? Restart the controller after an update".into())
             }

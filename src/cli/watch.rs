@@ -36,6 +36,15 @@ enum Change<'a> {
         name: &'a str,
     },
     #[serde(rename_all = "kebab-case")]
+    Joined {
+        name: &'a str,
+        ready: bool,
+        problem: Option<&'a str>,
+    },
+    Left {
+        name: &'a str,
+    },
+    #[serde(rename_all = "kebab-case")]
     Tor {
         online: bool,
         connected: bool,
@@ -50,6 +59,8 @@ pub(super) async fn watch(session: &Session, form: Form) -> Result<(), Failure> 
     let mut services = session.manager.receive_service_changed().await?;
     let mut removals = session.manager.receive_service_removed().await?;
     let mut tor = session.manager.receive_tor_changed().await?;
+    let mut joined = session.manager.receive_joined_changed().await?;
+    let mut left = session.manager.receive_joined_removed().await?;
     let mut interrupted = pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
@@ -65,6 +76,16 @@ pub(super) async fn watch(session: &Session, form: Form) -> Result<(), Failure> 
             changed = tor.next() => {
                 let changed = changed.ok_or(Failure::ControllerEnded)?;
                 line(&tor_change(&changed.args()?.properties), form)?;
+            }
+            changed = joined.next() => {
+                let changed = changed.ok_or(Failure::ControllerEnded)?;
+                let changed = changed.args()?;
+                let problem = changed.properties.problem.as_deref();
+                line(&Change::Joined { name: &changed.name, ready: changed.properties.ready, problem }, form)?;
+            }
+            removed = left.next() => {
+                let removed = removed.ok_or(Failure::ControllerEnded)?;
+                line(&Change::Left { name: &removed.args()?.name }, form)?;
             }
             _ = &mut interrupted => return Ok(()),
         }
@@ -120,6 +141,10 @@ fn in_words(change: &Change<'_>) -> String {
             with(format!("{name} {state} {uploads_confirmed}/{uploads_attempted}{ending}"), *problem)
         }
         Change::Removed { name } => format!("{name} removed"),
+        Change::Joined { name, ready, problem } => {
+            with(format!("{name} joined, {}", if *ready { "ready" } else { "not ready" }), *problem)
+        }
+        Change::Left { name } => format!("{name} left"),
         Change::Tor { online, connected, bootstrap, problem, warnings, .. } => {
             let word = match (connected, online) {
                 (false, _) => "not connected",

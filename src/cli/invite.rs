@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `tails-server invite`
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use serde::Serialize;
+use tails_server_state::{ClientName, ClientPublicKey, OnionAddress, ServiceName, VirtualPort};
+
+use crate::bus::api::ServiceProperties;
+use crate::cli::args::Invite;
+use crate::cli::client;
+use crate::cli::code;
+use crate::cli::error::Failure;
+use crate::cli::output::{Form, now, print, print_line};
+use crate::cli::session::Session;
+use crate::cli::show;
+use crate::cli::source;
+use crate::cli::talk::say;
+use crate::invitation::{Access, Invitation, Request, Title};
+use crate::qr::QrCode;
+
+pub(super) async fn invite(session: &Session, asked: Invite, form: Form) -> Result<(), Failure> {
+    let Invite { name, client, expires, title, request, qr, output } = asked;
+    let request = request.map(|given| read_request(&given)).transpose()?;
+    let client = client.or_else(|| request.as_ref().map(|request| request.name.clone())).ok_or(Failure::Garbled)?;
+    let service = show::service(session, &name).await?;
+    let address = show::onion_address(session, &name).await?;
+    let address = OnionAddress::parse(&address).map_err(|_| Failure::Garbled)?;
+    let ports: Vec<VirtualPort> = ports(&service)?;
+    let access = if service.client_authorization {
+        access(session, &name, &client, request.map(|request| request.public_key)).await?
+    } else {
+        Access::Open
+    };
+    let title: Title = match title {
+        Some(title) => title,
+        None => name.as_str().parse().map_err(|_| Failure::Garbled)?,
+    };
+    let mut invitation =
+        Invitation::new(address, ports)?.with_title(title).with_access(access).with_client(client.clone());
+    if let Some(lifetime) = expires {
+        invitation = invitation.with_expiry(lifetime.from(now()));
+    }
+    match &output {
+        Some(path) => write(path, &invitation)?,
+        None => show_text(&invitation, &client, form)?,
+    }
+    if qr {
+        code::show(&invitation.expose_uri())?;
+    }
+    explain(&name, &client, &invitation, output.as_deref());
+    Ok(())
+}
+
+fn read_request(given: &str) -> Result<Request, Failure> {
+    Request::parse(&source::read(given, "request")?.text).map_err(Failure::Ask)
+}
+
+fn ports(service: &ServiceProperties) -> Result<Vec<VirtualPort>, Failure> {
+    let numbers = service.ports.iter().map(|(port, _)| (*port).try_into().map(VirtualPort::new));
+    numbers.collect::<Result<_, _>>().map_err(|_| Failure::Garbled)
+}
+
+/// What lets this client in. One that is not there yet is added.
+async fn access(
+    session: &Session,
+    service: &ServiceName,
+    client: &ClientName,
+    requested: Option<ClientPublicKey>,
+) -> Result<Access, Failure> {
+    let there = client::clients_of(session, service).await?;
+    let known = there.into_iter().find(|(name, _, _)| name == client.as_str());
+    let known = known.map(|(_, key, is_here)| ClientPublicKey::parse(&key).map(|key| (key, is_here)));
+    match (known.transpose().map_err(|_| Failure::Garbled)?, requested) {
+        (Some((key, _)), Some(requested)) if key != requested => {
+            Err(Failure::OtherKey { service: service.clone(), client: client.clone() })
+        }
+        (Some(_), Some(requested)) => Ok(Access::Requested(requested)),
+        // The client made its key, and has the other half.
+        (Some((key, false)), None) => Ok(Access::Requested(key)),
+        (Some((_, true)), None) => Ok(Access::Key(client::credential(session, service, client).await?.key)),
+        (None, Some(requested)) => {
+            client::add_one(session, service, client, Some(requested)).await?;
+            Ok(Access::Requested(requested))
+        }
+        (None, None) => {
+            client::add_one(session, service, client, None).await?;
+            Ok(Access::Key(client::credential(session, service, client).await?.key))
+        }
+    }
+}
+
+fn show_text(invitation: &Invitation, client: &ClientName, form: Form) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct View<'a> {
+        client: &'a str,
+        expires: Option<String>,
+        secret: bool,
+        invitation: &'a str,
+    }
+    let text = invitation.expose_text();
+    match form {
+        Form::Yaml => print_line(text.trim_end()),
+        Form::Json => print(
+            &View {
+                client: client.as_str(),
+                expires: invitation.expiry().map(|expiry| expiry.to_string()),
+                secret: matches!(invitation.access(), Access::Key(_)),
+                invitation: &text,
+            },
+            form,
+        ),
+    }
+}
+
+/// Writes a new file that only this user can read: text, or a picture if its name says so.
+fn write(path: &Path, invitation: &Invitation) -> Result<(), Failure> {
+    let failed = |cause| Failure::Write { path: path.to_owned(), cause };
+    let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+    let into = |bytes: &[u8]| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(bytes).and_then(|()| file.sync_all())
+    };
+    match extension.as_deref() {
+        Some("png") => into(&QrCode::new(&invitation.expose_uri())?.png()),
+        Some("svg") => into(QrCode::new(&invitation.expose_uri())?.svg().as_bytes()),
+        Some(_) | None => into(invitation.expose_text().as_bytes()),
+    }
+    .map_err(failed)
+}
+
+/// What a person has to know of the invitation.
+fn explain(service: &ServiceName, client: &ClientName, invitation: &Invitation, output: Option<&Path>) {
+    if let Some(path) = output {
+        say(&format!("The invitation is in {}.", path.display()));
+    }
+    match invitation.access() {
+        Access::Key(_) => {
+            say("Whoever reads it can connect: send it only where nobody else can read it.");
+            say(&format!("To end the access: tails-server client remove {service} {client}"));
+        }
+        Access::Requested(_) => {
+            say(&format!(
+                "Only \"{client}\", who made the request, can use it. It has the address of \"{service}\" in it."
+            ));
+            say(&format!("To end the access: tails-server client remove {service} {client}"));
+        }
+        Access::Open => {
+            say(&format!(
+                "\"{service}\" is open to everybody who knows its address, and the address is in the invitation."
+            ));
+            say(&format!("To let in only its clients: tails-server set-option {service} client-authorization on"));
+        }
+    }
+    if let Some(expiry) = invitation.expiry() {
+        say(&format!("It can be used until {expiry}; an access that was taken lasts longer."));
+    }
+    say("They follow it with: tails-server join");
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Where a person has an invitation or a request: in a file, on standard input, or on the command line.
+
+use std::fs::File;
+use std::io::{self, BufRead, IsTerminal, Read};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::cli::error::Failure;
+use crate::cli::talk::say;
+
+/// The most that is read: more than anybody pastes.
+const MOST_BYTES: usize = 256 * 1024;
+
+/// A text, and where it was.
+pub(super) struct Source {
+    pub(super) text: Zeroizing<String>,
+    pub(super) place: Place,
+}
+
+/// Where a text was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    File,
+    Input,
+    /// Where the history of the shell keeps it, and other users can see it.
+    Arguments,
+}
+
+/// Reads a text from a file, from standard input (`-`), or takes what was given as the text itself. `what` it is, in words.
+pub(super) fn read(given: &str, what: &str) -> Result<Source, Failure> {
+    if given == "-" {
+        return Ok(Source { text: input(what)?, place: Place::Input });
+    }
+    match File::open(Path::new(given)) {
+        Ok(file) => {
+            let text = all(file).map_err(|cause| Failure::Read { what: given.to_owned(), cause })?;
+            Ok(Source { text, place: Place::File })
+        }
+        // Paths have no spaces, colons or line breaks where a text has them, and texts are long.
+        Err(_) if is_text(given) => Ok(Source { text: Zeroizing::new(given.to_owned()), place: Place::Arguments }),
+        Err(cause) => Err(Failure::Read { what: given.to_owned(), cause }),
+    }
+}
+
+/// Whether this is more likely a text than the name of a file.
+fn is_text(given: &str) -> bool {
+    let capitals = given.to_ascii_uppercase();
+    given.contains('\n')
+        || ["TAILSINV", "TAILSREQ", ":DESCRIPTOR:", "TAILS SERVER"].iter().any(|mark| capitals.contains(mark))
+}
+
+/// Reads standard input: to its end, or on a terminal to the end of the block of text.
+fn input(what: &str) -> Result<Zeroizing<String>, Failure> {
+    let failed = |cause| Failure::Read { what: "standard input".to_owned(), cause };
+    let stdin = io::stdin();
+    if !stdin.is_terminal() {
+        return all(stdin.lock()).map_err(failed);
+    }
+    say(&format!("Paste the {what}, then press Enter and Ctrl-D:"));
+    let mut text = Zeroizing::new(String::with_capacity(MOST_BYTES));
+    let mut lines = stdin.lock();
+    loop {
+        let before = text.len();
+        // Room for all of it was made at once: text that grows leaves copies behind.
+        let read = lines.read_line(&mut text).map_err(failed)?;
+        let line = text.get(before..).unwrap_or_default();
+        if read == 0 || line.contains("END TAILS SERVER") || text.len() > MOST_BYTES / 2 {
+            return Ok(text);
+        }
+    }
+}
+
+/// All of it, as text.
+fn all(reader: impl Read) -> io::Result<Zeroizing<String>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MOST_BYTES));
+    let most = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
+    reader.take(most).read_to_end(&mut bytes)?;
+    // What is no text has no invitation in it; to find that out is the reader's business.
+    Ok(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_and_looks_like_no_text_is_a_file_that_is_missing() {
+        for text in ["TAILS-SERVER:TAILSINVAE", "tailsreqab", "abc:descriptor:x25519:KEY", "one\ntwo"] {
+            assert!(matches!(read(text, "x"), Ok(Source { place: Place::Arguments, .. })), "{text}");
+        }
+        for missing in ["invitation.txt", "/nonexistent/invitation", ""] {
+            assert!(matches!(read(missing, "x"), Err(Failure::Read { .. })), "{missing}");
+        }
+    }
+}
