@@ -137,7 +137,8 @@ pub(crate) fn obey(mut stream: Stream, before: impl Fn(&str, &mut Stream) -> boo
             ["ADD_ONION", key, ..] => {
                 let id = service_id(key);
                 let hsdir = "A".repeat(40);
-                let begun = format!("650 HS_DESC UPLOAD {id} UNKNOWN ${hsdir} pbfXeC6a34kHbQX3hsnhBoZayT+MPiuChN/4f3xiFMY\r\n");
+                let begun =
+                    format!("650 HS_DESC UPLOAD {id} UNKNOWN ${hsdir} pbfXeC6a34kHbQX3hsnhBoZayT+MPiuChN/4f3xiFMY\r\n");
                 format!("250-ServiceID={id}\r\n250 OK\r\n{begun}650 HS_DESC UPLOADED {id} UNKNOWN ${hsdir}\r\n")
             }
             _ => "250 OK\r\n".to_owned(),
