@@ -106,7 +106,7 @@ pub enum Verb {
         wait: Wait,
     },
 
-    /// Disable a service: nobody can connect to it, and who is connected is disconnected; address and key are kept
+    /// Disable a service: everybody is disconnected; its address and key are kept
     #[command(after_help = DISABLE_HELP)]
     Disable {
         /// The service
@@ -150,7 +150,7 @@ pub enum Verb {
         option: OptionName,
     },
 
-    /// Check that visitors can find a service: fetch its descriptor back through Tor
+    /// Check that visitors can find a service: ask the Tor network for it
     #[command(after_help = CHECK_HELP)]
     Check {
         /// The service
@@ -164,7 +164,7 @@ pub enum Verb {
     #[command(subcommand, after_help = key::HELP)]
     Key(KeyVerb),
 
-    /// Write an invitation: all that somebody needs to reach a service, as text or as a QR code
+    /// Write an invitation: all that it takes to reach a service, as text or QR code
     #[command(after_help = invite::INVITE_HELP)]
     Invite(Invite),
 
@@ -189,7 +189,7 @@ pub enum Verb {
         yes: bool,
     },
 
-    /// Ask to be invited: make a key, and print the half of it that the host needs
+    /// Ask to be invited: make a key, and print the half that the host needs
     #[command(after_help = invite::REQUEST_HELP)]
     Request(Ask),
 

@@ -240,8 +240,10 @@ impl Failure {
                 Some("Are both programs of the same version? Restart the controller after an update".into())
             }
             Self::Code(_) => Some("Leave out --qr, and send the text".into()),
-            Self::Import(error) => error.hint().map(Into::into),
-            Self::Export(error) => error.hint().map(Into::into),
+            Self::Import(error) => {
+                Some(error.hint().unwrap_or("Give a HiddenServiceDir of Tor's, or a whole file with a key in it").into())
+            }
+            Self::Export(error) => Some(error.hint().unwrap_or("Name a directory that does not exist yet").into()),
             Self::ExportWouldOpen(service) => {
                 Some(format!("Let somebody in first: tails-server client add {service} CLIENT"))
             }

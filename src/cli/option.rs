@@ -63,7 +63,7 @@ async fn closed(session: &Session, name: &ServiceName, service: &ServiceProperti
         say(&format!("It has no clients, and so it is withdrawn until you let somebody in: {}", client::to_add(name)));
     }
     follow::until_settled(session, name, &format!("nobody but the clients of \"{name}\" can connect anew")).await?;
-    say(&format!("Nobody is connected since {} who is not one of its {} clients.", time(now()), service.clients));
+    say(&format!("Since {} nobody is connected who is not one of its clients.", time(now())));
     Ok(())
 }
 

@@ -15,12 +15,15 @@
 mod harness;
 
 mod asking;
+mod clients;
 mod damage;
 mod disk;
 mod end;
 mod given;
 mod hostile;
 mod input;
+mod invitations;
+mod keys;
 mod killed;
 mod manager;
 mod output;

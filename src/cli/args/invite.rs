@@ -27,7 +27,7 @@ pub struct Invite {
     pub title: Option<Title>,
 
     /// Answer this request: a file, - for standard input, or its text; then no secret key has to travel
-    #[arg(long, value_name = "FILE|-|TEXT")]
+    #[arg(long, value_name = "FILE|-|TEXT", allow_hyphen_values = true)]
     pub request: Option<String>,
 
     /// Show the invitation as a QR code, too
@@ -43,7 +43,7 @@ pub struct Invite {
 #[derive(Debug, Args)]
 pub struct Join {
     /// The invitation: a file, - for standard input, or its text if there is no secret in it [default: -]
-    #[arg(value_name = "FILE|-|TEXT")]
+    #[arg(value_name = "FILE|-|TEXT", allow_hyphen_values = true)]
     pub source: Option<String>,
 
     /// What to call the service here [default: made from its title]
