@@ -5,6 +5,7 @@
 //! visitors' tor are shared.
 #![expect(clippy::indexing_slicing, reason = "tests fail by panicking")]
 
+mod access;
 mod authentication;
 mod fetch;
 mod harness;
