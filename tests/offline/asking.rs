@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! `remove` asks, and takes nothing but the name for a yes.
+//! What can not be undone is asked about on a terminal, and nothing but the right word is taken for a yes.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use crate::clients::simulated;
 use crate::given::{CLI, controller, publish};
 use crate::harness::Controller;
 
 /// Runs `tails-server remove web` on a terminal, with these lines typed; the exit code and what the terminal showed.
 fn remove_on_a_terminal(controller: &Controller, typed: &str) -> (Option<i32>, String) {
-    let line = format!("'{CLI}' remove web --bus 'unix:{}'", controller.bus().display());
+    on_a_terminal(controller, "remove web", typed)
+}
+
+/// Runs `tails-server` with these arguments on a terminal, with these lines typed.
+fn on_a_terminal(controller: &Controller, arguments: &str, typed: &str) -> (Option<i32>, String) {
+    let line = format!("'{CLI}' {arguments} --bus 'unix:{}'", controller.bus().display());
     // script(1), of util-linux: a pseudo-terminal, and the exit code of the command.
     let mut child = Command::new("script")
         .args(["--quiet", "--return", "--command", &line, "/dev/null"])
@@ -43,4 +49,30 @@ fn only_the_name_typed_on_a_terminal_removes_a_service() {
     assert!(shown.contains("lost for ever") && shown.contains("are gone"), "{shown}");
     assert_eq!(controller.cli(["list", "--json"]).succeeded().stdout.trim(), "[]");
     assert_eq!(controller.cli(["address", "web"]).code, Some(3));
+}
+
+#[test]
+fn an_invitation_is_pasted_on_a_terminal_and_a_key_is_renewed_there() {
+    let controller = simulated();
+    let address = controller.publish("web", &["80:1"], &["--private", "--client", "alice"]);
+    let invitation = controller.cli(["invite", "web", "--for", "alice"]).succeeded().stdout;
+    let (code, shown) = on_a_terminal(&controller, "join --name chess", &format!("Hello!\n{invitation}no\n"));
+    assert!(
+        code == Some(6) && shown.contains("Paste the invitation") && shown.contains("Join it?"),
+        "{code:?} {shown}"
+    );
+    let (code, shown) = on_a_terminal(&controller, "join --name chess", &format!("{invitation}yes\n"));
+    assert!(code == Some(0) && shown.contains("ready: true"), "{code:?} {shown}");
+    for (arguments, word) in [
+        ("leave chess", "chess"),
+        ("client remove web alice", "alice"),
+        ("set-option web client-authorization off", "web"),
+        ("key renew web", "web"),
+    ] {
+        let (code, shown) = on_a_terminal(&controller, arguments, "yes\n");
+        assert_eq!(code, Some(6), "{arguments}: {shown}");
+        let (code, shown) = on_a_terminal(&controller, arguments, &format!("{word}\n"));
+        assert_eq!(code, Some(0), "{arguments}: {shown}");
+    }
+    assert_ne!(controller.address("web"), address);
 }

@@ -48,7 +48,7 @@ fn a_new_key_is_asked_about_and_a_bad_file_changes_nothing() {
     };
     let short = file("short", b"== ed25519v1-secret: type0 ==\0\0\0abc");
     let old = file("private_key", b"-----BEGIN RSA PRIVATE KEY-----\nMIICXQ");
-    let other = file("other", b"hello");
+    let other = file("other", b"not a key at all");
     let empty = place.path().to_str().unwrap();
     let table: &[(&[&str], i32, &[&str])] = &[
         (&["key", "import", "web", &short, "--yes"], 1, &["cut off"]),

@@ -9,7 +9,7 @@ use tails_server_state::ServiceName;
 /// What to do with the key of a service.
 #[derive(Debug, Subcommand)]
 pub enum KeyVerb {
-    /// Write the key of a service, and its clients, into a new directory that Tor takes as its own
+    /// Write the key and the clients of a service into a directory as Tor has it
     #[command(after_help = EXPORT_HELP)]
     Export {
         /// The service
@@ -19,7 +19,7 @@ pub enum KeyVerb {
         output: PathBuf,
     },
 
-    /// Give a service the key, and with it the address, that is in the files of Tor, mkp224o or OnionShare
+    /// Give a service the address of a key from Tor, mkp224o or OnionShare
     #[command(after_help = IMPORT_HELP)]
     Import {
         /// The service
