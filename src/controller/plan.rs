@@ -2,13 +2,14 @@
 //! What to do next: a pure function of wishes and facts.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use tails_server_state::{Autostart, OnionAddress, ServiceName, StoredService, Wish};
 
 use crate::controller::desired::Desired;
 use crate::controller::observed::{Observed, OnionFacts};
 use crate::controller::ports::Visitors;
-use crate::controller::shape::OnionShape;
+use crate::controller::shape::{Audience, OnionShape};
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,48 +36,84 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
     if !observed.tor.is_connected() {
         return Vec::new();
     }
-    let is_free = |address: &&OnionAddress| !observed.busy.contains(*address) && !observed.held.contains_key(*address);
-    let mut steps: Vec<Step> = observed
-        .onions
-        .iter()
-        .filter(|(address, _)| is_free(address))
-        .filter_map(|(address, onion)| {
-            let visitors = why_to_remove(desired.wanted_at(address), onion, observed)?;
-            Some(Step::RemoveOnion(*address, visitors))
-        })
-        .collect();
-    if observed.tor.is_bootstrapped() {
-        // Tor keeps the visitors of a service whose control connection ended: perhaps when it was to be withdrawn.
-        let left_behind = desired.services().map(|(_, service)| service).filter(|service| {
-            service.wish == Wish::Disabled
-                && !observed.onions.contains_key(&service.address)
-                && !observed.visitors.contains_key(&service.address)
-        });
-        let left_behind = left_behind.filter(|service| is_free(&&service.address));
-        steps.extend(left_behind.map(|service| Step::RemoveOnion(service.address, Visitors::Leave)));
-        let room = observed.window.size().saturating_sub(observed.on_their_way());
-        let mut missing: Vec<_> = desired
-            .services()
-            .filter(|(_, service)| service.wish == Wish::Enabled && !observed.onions.contains_key(&service.address))
-            .filter(|(_, service)| OnionShape::of(service).audience.is_anybody() && is_backed(service, observed))
-            .filter(|(_, service)| is_free(&&service.address))
-            .collect();
-        // What is to be there after every boot, then what was asked for last.
-        missing.sort_by_key(|(_, service)| (service.record.autostart() != Autostart::On, Reverse(service.enabled_at)));
-        missing.truncate(room);
-        let left = room - missing.len();
-        let adding = missing.into_iter();
-        steps.extend(adding.map(|(name, service)| Step::AddOnion(name.clone(), visitors_before(service, observed))));
-        let goes = |address: &OnionAddress| steps.contains(&Step::RemoveOnion(*address, Visitors::Leave));
-        let goes =
-            |address: &&OnionAddress| goes(address) || steps.contains(&Step::RemoveOnion(**address, Visitors::Stay));
-        let wedged = observed.onions.keys().filter(|address| observed.is_wedged(address) && is_free(address));
-        let healing: Vec<_> =
-            wedged.filter(|address| !goes(address)).take(left).map(|address| Step::Heal(*address)).collect();
-        steps.extend(healing);
-    }
+    let mut steps = plan_removals(desired, observed);
+    let removed = steps.iter().filter_map(Step::removes).collect();
+    let additions = if observed.tor.is_bootstrapped() { plan_additions(desired, observed) } else { Vec::new() };
+    let healing = plan_healing(observed, &removed, additions.len());
+    steps.extend(plan_farewells(desired, observed, &additions));
+    steps.extend(
+        additions
+            .into_iter()
+            .map(|service| Step::AddOnion(service.record.name().clone(), visitors_before(service, observed))),
+    );
+    steps.extend(healing);
     steps.extend(plan_credentials(desired, observed));
     steps
+}
+
+impl Step {
+    /// The service that it removes from Tor because it is not wanted as it is.
+    fn removes(&self) -> Option<OnionAddress> {
+        match self {
+            Self::RemoveOnion(address, _) => Some(*address),
+            Self::AddOnion(..) | Self::Heal(_) | Self::AddCredential(_) | Self::RemoveCredential(_) => None,
+        }
+    }
+}
+
+/// Whether nothing is under way for this address, nor waits for its time to be tried again.
+fn is_free(address: &OnionAddress, observed: &Observed) -> bool {
+    !observed.busy.contains(address) && !observed.held.contains_key(address)
+}
+
+/// What Tor has and should not have, or not so.
+fn plan_removals(desired: &Desired, observed: &Observed) -> Vec<Step> {
+    let free = observed.onions.iter().filter(|(address, _)| is_free(address, observed));
+    free.filter_map(|(address, onion)| {
+        let visitors = why_to_remove(desired.wanted_at(address), onion, observed)?;
+        Some(Step::RemoveOnion(*address, visitors))
+    })
+    .collect()
+}
+
+/// The services that Tor is given next: as many as there is room for in the window.
+fn plan_additions<'a>(desired: &'a Desired, observed: &Observed) -> Vec<&'a StoredService> {
+    let room = observed.window.size().saturating_sub(observed.on_their_way());
+    let mut missing: Vec<_> = desired
+        .services()
+        .map(|(_, service)| service)
+        .filter(|service| service.wish == Wish::Enabled && !observed.onions.contains_key(&service.address))
+        .filter(|service| Audience::of(service).is_anybody() && is_backed(service, observed))
+        .filter(|service| is_free(&service.address, observed))
+        .collect();
+    // What is to be there after every boot, then what was asked for last.
+    missing.sort_by_key(|service| (service.record.autostart() != Autostart::On, Reverse(service.enabled_at)));
+    missing.truncate(room);
+    missing
+}
+
+/// The services that get a new life, in what the additions leave of the window.
+fn plan_healing(observed: &Observed, removed: &BTreeSet<OnionAddress>, additions: usize) -> Vec<Step> {
+    if !observed.tor.is_bootstrapped() {
+        return Vec::new();
+    }
+    let room = observed.window.size().saturating_sub(observed.on_their_way() + additions);
+    let wedged = observed.onions.keys().filter(|address| observed.is_wedged(address) && is_free(address, observed));
+    wedged.filter(|address| !removed.contains(*address)).take(room).map(|address| Step::Heal(*address)).collect()
+}
+
+/// Those to send away of whom Tor may still have visitors from an earlier control connection, perhaps because it ended
+/// when they were to be sent away. Adding a service sends them away, too.
+fn plan_farewells(desired: &Desired, observed: &Observed, additions: &[&StoredService]) -> Vec<Step> {
+    let absent = desired.services().map(|(_, service)| service).filter(|service| {
+        !observed.onions.contains_key(&service.address)
+            && is_free(&service.address, observed)
+            && !additions.iter().any(|added| added.address == service.address)
+    });
+    absent
+        .filter(|service| visitors_before(service, observed) == Visitors::Leave)
+        .map(|service| Step::RemoveOnion(service.address, Visitors::Leave))
+        .collect()
 }
 
 /// Whether a service has to leave Tor, and its visitors with it.
@@ -92,22 +129,28 @@ fn why_to_remove(wanted: Option<&StoredService>, onion: &OnionFacts, observed: &
     }
 }
 
-/// Whether those may stay who are connected from an earlier life of a service that is to be added: only if it is known
-/// that all of them are still welcome.
+/// Whether those may stay who are connected from an earlier life of a service: only if it is known that all of them are
+/// still welcome.
 fn visitors_before(service: &StoredService, observed: &Observed) -> Visitors {
-    let wish = OnionShape::of(service).audience;
+    let wish = welcome(service);
     if wish.includes(observed.visitors_at_most(&service.address)) { Visitors::Stay } else { Visitors::Leave }
 }
 
+/// Who may be connected to a service.
+pub(crate) fn welcome(service: &StoredService) -> Audience {
+    match service.wish {
+        Wish::Enabled => Audience::of(service),
+        Wish::Disabled => Audience::NOBODY,
+    }
+}
+
 fn plan_credentials(desired: &Desired, observed: &Observed) -> Vec<Step> {
-    let is_free = |address: &OnionAddress| !observed.busy.contains(address) && !observed.held.contains_key(address);
     let gone =
         observed.ever_joined.iter().filter(|address| !desired.joined().any(|(_, joined)| joined.address == **address));
     let new = desired.joined().filter(|(_, joined)| !observed.credentials.contains(&joined.address));
-    let removing = gone.filter(|address| is_free(address)).map(|address| Step::RemoveCredential(*address));
-    removing
-        .chain(new.filter(|(_, joined)| is_free(&joined.address)).map(|(name, _)| Step::AddCredential(name.clone())))
-        .collect()
+    let removing = gone.filter(|address| is_free(address, observed)).map(|address| Step::RemoveCredential(*address));
+    let adding = new.filter(|(_, joined)| is_free(&joined.address, observed));
+    removing.chain(adding.map(|(name, _)| Step::AddCredential(name.clone()))).collect()
 }
 
 /// Whether somebody listens on every target of the service.
@@ -116,339 +159,4 @@ pub(crate) fn is_backed(service: &StoredService, observed: &Observed) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use proptest::prelude::*;
-    use tails_server_state::{
-        AuthorizedClient, ClientAuthorization, ClientSecretKey, DescriptorId, Exposure, OnionKey, Persistence,
-        SecretHeld, ServiceRecord,
-    };
-    use tokio::time::Instant;
-
-    use super::*;
-    use crate::controller::{
-        Audience, Bootstrap, Connection, HsDir, OnionFacts, Outlook, Problem, Publication, Snapshot, State, status,
-    };
-
-    /// Everything that can be so or not so about one service, independently of what makes sense.
-    #[derive(Debug, Clone)]
-    struct Situation {
-        connected: bool,
-        bootstrapped: bool,
-        online: bool,
-        wish: Wish,
-        known: bool,
-        listening: bool,
-        added: bool,
-        other_ports: bool,
-        confirmed: bool,
-        busy: bool,
-        held: Option<Outlook>,
-    }
-
-    /// The wished-for, published, undisturbed service.
-    const PUBLISHED: Situation = Situation {
-        connected: true,
-        bootstrapped: true,
-        online: true,
-        wish: Wish::Enabled,
-        known: true,
-        listening: true,
-        added: true,
-        other_ports: false,
-        confirmed: true,
-        busy: false,
-        held: None,
-    };
-
-    fn published(address: OnionAddress, now: Instant) -> Publication {
-        let mut publication = Publication::new(address, None, now);
-        let hsdir = HsDir::from("A".to_owned());
-        publication.begin(hsdir.clone(), DescriptorId::from_bytes([1; 32]), now);
-        publication.confirm(&hsdir, now);
-        publication
-    }
-
-    fn name() -> ServiceName {
-        "web".parse().unwrap()
-    }
-
-    impl Situation {
-        fn build(&self, address: OnionAddress) -> (Desired, Observed) {
-            let ports = |text: &str| vec![text.parse().unwrap()].try_into().unwrap();
-            let record = ServiceRecord::new(name(), Persistence::Kept, Autostart::Off, ports("80:8080")).unwrap();
-            let mut observed = Observed::default();
-            if self.listening {
-                observed.listeners.found = BTreeSet::from(["8080".parse().unwrap()]);
-            }
-            if self.connected {
-                observed.tor.connection = Connection::Up { version: String::new() };
-            }
-            let percent = if self.bootstrapped { 100 } else { 62 };
-            observed.tor.bootstrap = Bootstrap { percent, ..Bootstrap::default() };
-            (observed.tor.enough_directory, observed.tor.circuits) = (self.online, self.online);
-            if self.added {
-                let publication = self.confirmed.then(|| published(address, observed.now));
-                let ports = if self.other_ports { ports("81:8080") } else { record.ports().clone() };
-                let shape = OnionShape { ports, audience: Audience::Everybody, max_streams: None, proof_of_work: None };
-                observed.onions.insert(address, OnionFacts { shape, publication, is_on_its_way: false });
-            }
-            observed.visitors.insert(address, Audience::NOBODY);
-            if self.busy {
-                observed.busy.insert(address);
-            }
-            if let Some(outlook) = self.held {
-                observed.held.insert(address, Problem { message: "x".to_owned(), hint: None, outlook });
-            }
-            let service = StoredService { record, address, wish: self.wish, clients: Vec::new(), enabled_at: 0 };
-            (self.known.then_some(service).into_iter().collect(), observed)
-        }
-    }
-
-    fn address() -> OnionAddress {
-        OnionAddress::parse("25njqamcweflpvkl73j4szahhihoc4xt3ktcgjnpaingr5yhkenl5sid").unwrap()
-    }
-
-    fn planned(situation: &Situation) -> Vec<Step> {
-        let (desired, observed) = situation.build(address());
-        plan(&desired, &observed)
-    }
-
-    fn seen(situation: &Situation) -> Option<State> {
-        let (desired, observed) = situation.build(address());
-        let picture: Snapshot = status(&desired, &observed, &[]);
-        picture.services.get(&name()).map(|service| service.state)
-    }
-
-    #[test]
-    fn each_situation_has_its_state_and_its_next_step() {
-        let add = vec![Step::AddOnion(name(), Visitors::Stay)];
-        let remove = vec![Step::RemoveOnion(address(), Visitors::Stay)];
-        let withdraw = vec![Step::RemoveOnion(address(), Visitors::Leave)];
-        let nothing = Vec::new();
-        let fresh = Situation { added: false, confirmed: false, ..PUBLISHED };
-        for (situation, state, steps) in [
-            (PUBLISHED, State::Published, &nothing),
-            (fresh.clone(), State::Publishing, &add),
-            (Situation { confirmed: false, ..PUBLISHED }, State::Publishing, &nothing),
-            (Situation { listening: false, ..fresh.clone() }, State::Starting, &nothing),
-            (Situation { listening: false, ..PUBLISHED }, State::Starting, &remove),
-            (Situation { bootstrapped: false, ..fresh.clone() }, State::WaitingForTor, &nothing),
-            (Situation { connected: false, ..fresh.clone() }, State::WaitingForTor, &nothing),
-            // A Tor that lost the network keeps what it has, and takes more for when it is back.
-            (Situation { online: false, ..PUBLISHED }, State::WaitingForTor, &nothing),
-            (Situation { online: false, ..fresh.clone() }, State::WaitingForTor, &add),
-            (Situation { wish: Wish::Disabled, ..PUBLISHED }, State::Stopping, &withdraw),
-            (Situation { wish: Wish::Disabled, ..fresh.clone() }, State::Disabled, &nothing),
-            (Situation { wish: Wish::Disabled, busy: true, ..PUBLISHED }, State::Stopping, &nothing),
-            (Situation { busy: true, ..fresh.clone() }, State::Publishing, &nothing),
-            (Situation { busy: true, ..PUBLISHED }, State::Publishing, &nothing),
-            (Situation { held: Some(Outlook::Retrying), ..fresh.clone() }, State::Publishing, &nothing),
-            (Situation { held: Some(Outlook::Lasting), ..fresh }, State::Failed, &nothing),
-            // New ports need a new life in Tor.
-            (Situation { other_ports: true, ..PUBLISHED }, State::Publishing, &remove),
-        ] {
-            assert_eq!((seen(&situation), planned(&situation)), (Some(state), steps.clone()), "{situation:?}");
-        }
-    }
-
-    #[test]
-    fn what_no_record_wants_is_removed() {
-        assert_eq!(planned(&Situation { known: false, ..PUBLISHED }), [Step::RemoveOnion(address(), Visitors::Leave)]);
-    }
-
-    fn situations() -> impl Strategy<Value = Situation> {
-        let wish = prop_oneof![Just(Wish::Enabled), Just(Wish::Disabled)];
-        let held = prop_oneof![Just(None), Just(Some(Outlook::Retrying)), Just(Some(Outlook::Lasting))];
-        let tor = (any::<bool>(), any::<bool>(), any::<bool>());
-        let onion = (any::<bool>(), any::<bool>(), any::<bool>());
-        (tor, onion, wish, held, any::<[bool; 3]>()).prop_map(
-            |(
-                (connected, bootstrapped, online),
-                (added, other_ports, confirmed),
-                wish,
-                held,
-                [known, listening, busy],
-            )| {
-                Situation {
-                    connected,
-                    bootstrapped,
-                    online,
-                    wish,
-                    known,
-                    listening,
-                    added,
-                    other_ports,
-                    confirmed,
-                    busy,
-                    held,
-                }
-            },
-        )
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_the_facts_nothing_unwanted_opens_and_nothing_is_called_published_that_is_not(
-            situation in situations()
-        ) {
-            let wanted = situation.known && situation.wish == Wish::Enabled;
-            let steps = planned(&situation);
-            prop_assert!(steps.len() <= 1, "one service, one step: {steps:?}");
-            if steps.contains(&Step::AddOnion(name(), Visitors::Stay)) {
-                prop_assert!(wanted && situation.listening && !situation.added && !situation.busy);
-            }
-            if !steps.is_empty() {
-                prop_assert!(situation.connected && !situation.busy && situation.held.is_none());
-            }
-            if seen(&situation) == Some(State::Published) {
-                prop_assert!(wanted && situation.listening && situation.added && situation.confirmed && !situation.other_ports);
-                prop_assert!(situation.connected && situation.bootstrapped && situation.online && !situation.busy);
-            }
-        }
-    }
-
-    #[test]
-    fn two_services_are_told_apart() {
-        let (one, two) = (OnionKey::generate().unwrap().address(), OnionKey::generate().unwrap().address());
-        let (wanted, mut observed) = PUBLISHED.build(one);
-        let stray = Situation { known: false, ..PUBLISHED }.build(two).1;
-        observed.onions.extend(stray.onions);
-        assert_eq!(plan(&wanted, &observed), [Step::RemoveOnion(two, Visitors::Leave)]);
-    }
-
-    /// A service that lets in only clients, with so many of these keys.
-    fn private(keys: &[ClientSecretKey]) -> StoredService {
-        let ports = vec!["80:8080".parse().unwrap()].try_into().unwrap();
-        let exposure = Exposure { client_authorization: ClientAuthorization::On, ..Exposure::default() };
-        let record =
-            ServiceRecord::new(name(), Persistence::Kept, Autostart::Off, ports).unwrap().with_exposure(exposure);
-        let clients = keys.iter().enumerate().map(|(number, key)| AuthorizedClient {
-            name: format!("client-{number}").parse().unwrap(),
-            public_key: key.public_key(),
-            secret: SecretHeld::Here,
-        });
-        let clients = clients.collect();
-        StoredService { record, address: address(), wish: Wish::Enabled, clients, enabled_at: 0 }
-    }
-
-    #[test]
-    fn a_client_that_is_removed_takes_the_service_down_and_its_visitors_with_it() {
-        let keys: Vec<_> = (0..2).map(|_| ClientSecretKey::generate().unwrap()).collect();
-        let (both, one, none) = (private(&keys), private(&keys[..1]), private(&[]));
-        let mut observed = PUBLISHED.build(address()).1;
-        observed.onions.get_mut(&address()).unwrap().shape = OnionShape::of(&both);
-        observed.visitors.insert(address(), OnionShape::of(&both).audience);
-        let of = |service: &StoredService| -> Desired { std::iter::once(service.clone()).collect() };
-        let state = |service: &StoredService, observed: &Observed| {
-            let picture = status(&of(service), observed, &[]);
-            let service = &picture.services[&name()];
-            (service.state, service.access_settled)
-        };
-        let withdraw = [Step::RemoveOnion(address(), Visitors::Leave)];
-        assert_eq!(plan(&of(&both), &observed), []);
-        assert_eq!(state(&both, &observed), (State::Published, true));
-        assert_eq!(plan(&of(&one), &observed), withdraw);
-        assert_eq!(state(&one, &observed), (State::Publishing, false));
-        assert_eq!(plan(&of(&none), &observed), withdraw);
-        assert_eq!(state(&none, &observed), (State::Failed, false));
-        // Open to everybody: that takes a new life, and nobody has to leave.
-        assert_eq!(plan(&PUBLISHED.build(address()).0, &observed), [Step::RemoveOnion(address(), Visitors::Stay)]);
-
-        // It is down, and they have left.
-        observed.onions.clear();
-        observed.visitors.insert(address(), Audience::NOBODY);
-        assert_eq!(plan(&of(&one), &observed), [Step::AddOnion(name(), Visitors::Stay)]);
-        assert_eq!(state(&one, &observed), (State::Publishing, true));
-        assert_eq!((plan(&of(&none), &observed), state(&none, &observed)), (vec![], (State::Failed, true)));
-        // It is down, and nobody knows who may still be connected: after a new control connection, say.
-        for visitors in [None, Some(Audience::Everybody), Some(OnionShape::of(&both).audience)] {
-            observed.visitors.clear();
-            observed.visitors.extend(visitors.map(|visitors| (address(), visitors)));
-            assert_eq!(plan(&of(&one), &observed), [Step::AddOnion(name(), Visitors::Leave)]);
-            assert_eq!(state(&one, &observed), (State::Publishing, false));
-        }
-        // One client more: those who are there may stay.
-        observed.visitors.insert(address(), OnionShape::of(&one).audience);
-        assert_eq!(plan(&of(&both), &observed), [Step::AddOnion(name(), Visitors::Stay)]);
-    }
-
-    #[test]
-    fn visitors_of_an_earlier_control_connection_are_sent_away_from_what_is_disabled() {
-        let situation = Situation { wish: Wish::Disabled, added: false, confirmed: false, ..PUBLISHED };
-        let (desired, mut observed) = situation.build(address());
-        assert_eq!(plan(&desired, &observed), []);
-        observed.visitors.clear();
-        assert_eq!(plan(&desired, &observed), [Step::RemoveOnion(address(), Visitors::Leave)]);
-    }
-
-    fn many(count: usize) -> (Desired, Observed) {
-        let (_, mut observed) = PUBLISHED.build(address());
-        observed.onions.clear();
-        let services = (0..count).map(|number| {
-            let ports = vec!["80:8080".parse().unwrap()].try_into().unwrap();
-            let autostart = if number % 10 == 9 { Autostart::On } else { Autostart::Off };
-            let name = format!("web-{number}").parse().unwrap();
-            let record = ServiceRecord::new(name, Persistence::Kept, autostart, ports).unwrap();
-            let address = OnionKey::generate().unwrap().address();
-            StoredService { record, address, wish: Wish::Enabled, clients: Vec::new(), enabled_at: number as u64 }
-        });
-        (services.collect(), observed)
-    }
-
-    #[test]
-    fn tor_is_given_a_window_of_services_those_first_that_are_wanted_most() {
-        let (desired, mut observed) = many(40);
-        observed.tick(observed.now);
-        let added = |steps: Vec<Step>| -> Vec<String> {
-            let name = |step| if let Step::AddOnion(name, _) = step { Some(name.to_string()) } else { None };
-            steps.into_iter().filter_map(name).collect()
-        };
-        let first = added(plan(&desired, &observed));
-        assert_eq!(first, ["web-39", "web-29", "web-19", "web-9", "web-38", "web-37", "web-36", "web-35"]);
-        for name in &first {
-            let service = desired.service(&name.parse().unwrap()).unwrap();
-            observed.expect_onion(service.address, OnionShape::of(service));
-        }
-        observed.busy.clear();
-        assert_eq!(plan(&desired, &observed), []);
-        // One is published, another one is late: both make room.
-        let ours: Vec<_> = first.iter().map(|name| desired.service(&name.parse().unwrap()).unwrap().address).collect();
-        observed.onions.get_mut(&ours[0]).unwrap().is_on_its_way = false;
-        assert_eq!(added(plan(&desired, &observed)), ["web-34"]);
-        observed.tick(observed.now + std::time::Duration::from_secs(60));
-        assert!(observed.on_their_way() == 0 && observed.window.size() < 8, "late ones shrink the window");
-        assert_eq!(added(plan(&desired, &observed)).len(), observed.window.size());
-    }
-
-    #[test]
-    fn a_wedged_service_gets_a_new_life_and_ever_more_patience() {
-        let minute = std::time::Duration::from_secs(60);
-        let (desired, mut observed) = PUBLISHED.build(address());
-        observed.tick(observed.now);
-        let now = observed.now;
-        observed.onions.get_mut(&address()).unwrap().publication = Some(Publication::new(address(), None, now));
-        let heal = [Step::Heal(address())];
-        assert_eq!(plan(&desired, &observed), []);
-        observed.tick(now + minute);
-        assert_eq!(plan(&desired, &observed), []);
-        observed.tick(now + minute * 2);
-        assert_eq!(plan(&desired, &observed), heal);
-        observed.health.heal(address(), observed.now);
-        assert_eq!(plan(&desired, &observed), []);
-        observed.tick(now + minute * 4);
-        assert_eq!(plan(&desired, &observed), heal);
-        // Not while there is no network: Tor can do nothing about it.
-        observed.tor.circuits = false;
-        observed.tick(now + minute * 60);
-        assert_eq!(plan(&desired, &observed), []);
-
-        // What is published is wedged when it is not renewed.
-        let (_, mut observed) = PUBLISHED.build(address());
-        observed.tick(now + minute * 149);
-        assert_eq!(plan(&desired, &observed), []);
-        observed.tick(now + minute * 151);
-        assert_eq!(plan(&desired, &observed), heal);
-    }
-}
+mod tests;

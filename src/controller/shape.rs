@@ -31,6 +31,15 @@ impl Audience {
     /// Nobody at all.
     pub(super) const NOBODY: Self = Self::Clients(BTreeSet::new());
 
+    /// To whom a service is to be open while it is enabled.
+    #[must_use]
+    pub fn of(service: &StoredService) -> Self {
+        match service.record.exposure().client_authorization {
+            ClientAuthorization::Off => Self::Everybody,
+            ClientAuthorization::On => Self::Clients(service.clients.iter().map(|client| client.public_key).collect()),
+        }
+    }
+
     /// Whether all those who are in the other one are in this one, too.
     #[must_use]
     pub fn includes(&self, other: &Self) -> bool {
@@ -53,15 +62,9 @@ impl OnionShape {
     #[must_use]
     pub fn of(service: &StoredService) -> Self {
         let exposure = service.record.exposure();
-        let audience = match exposure.client_authorization {
-            ClientAuthorization::Off => Audience::Everybody,
-            ClientAuthorization::On => {
-                Audience::Clients(service.clients.iter().map(|client| client.public_key).collect())
-            }
-        };
         Self {
             ports: service.record.ports().clone(),
-            audience,
+            audience: Audience::of(service),
             max_streams: exposure.max_streams,
             proof_of_work: exposure.proof_of_work,
         }

@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use crate::controller::desired::Desired;
 use crate::controller::observed::{Connection, Observed, TorFacts};
-use crate::controller::plan::is_backed;
+use crate::controller::plan::{is_backed, welcome};
 use crate::controller::publication::{Evidence, Uploads};
-use crate::controller::shape::{Audience, OnionShape};
+use crate::controller::shape::OnionShape;
 
 /// The state of one service, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -229,7 +229,7 @@ fn service_status(service: &StoredService, observed: &Observed) -> ServiceStatus
         State::WaitingForTor => tor_problem(&observed.tor),
     };
     // Where the service is open to everybody, nobody is connected who should not be.
-    let welcome = if service.wish == Wish::Enabled { wish.audience.clone() } else { Audience::NOBODY };
+    let welcome = welcome(service);
     let access_settled = match onion {
         Some(onion) => !busy && welcome.includes(&onion.shape.audience),
         None => !busy && observed.tor.is_connected() && welcome.includes(observed.visitors_at_most(address)),
