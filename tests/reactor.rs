@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tails_server::controller::{
-    AddOnionError, Controller, PublishRequest, Reactor, RemoveOnionError, RequestError, Snapshot, State, Stop,
+    AddOnionError, Controller, Fact, PublishRequest, Reactor, RemoveOnionError, RequestError, Snapshot, State, Stop,
 };
 use tails_server::sim::Machine;
 use tails_server_state::{
@@ -34,10 +34,26 @@ impl House {
     }
 
     fn open_in(directory: TempDir) -> Self {
+        Self::open_over(directory, Machine::new)
+    }
+
+    /// The controller is killed and started again; Tor stays.
+    async fn restart(self) -> Self {
+        self.task.abort();
+        let _ = self.task.await;
+        drop(self.controller);
+        let house = Self::open_over(self.directory, |facts| self.machine.with_facts(facts));
+        house.machine.connect().await;
+        house.machine.network(true).await;
+        house.machine.bootstrap(100).await;
+        house
+    }
+
+    fn open_over(directory: TempDir, machine: impl FnOnce(tokio::sync::mpsc::Sender<Fact>) -> Machine) -> Self {
         let layout = StoreLayout { kept: directory.path().join("kept"), amnesic: directory.path().join("amnesic") };
         let store = Arc::new(Store::open(&layout));
         let (facts, incoming) = tokio::sync::mpsc::channel(64);
-        let machine = Machine::new(facts);
+        let machine = machine(facts);
         let (reactor, controller, stop) = Reactor::new(store, machine.tor(), machine.listening(), incoming);
         Self { directory, machine, controller, stop, task: tokio::spawn(reactor.run()) }
     }
@@ -328,28 +344,20 @@ fn a_private_service_is_up_only_while_it_has_clients() {
 fn what_was_joined_is_given_to_every_tor_until_it_is_left() {
     story(async {
         let house = House::with_tor().await;
-        let joined = JoinedService {
-            name: "theirs".parse().unwrap(),
-            address: OnionKey::generate().unwrap().address(),
-            persistence: Persistence::Kept,
-            title: None,
-            ports: Vec::new(),
-            note: String::new(),
-            expires: None,
-        };
+        let joined = theirs("theirs");
         let (name, address) = (joined.name.clone(), joined.address);
         house.controller.join(joined, Some(ClientSecretKey::generate().unwrap())).await.unwrap();
         let ready = |picture: &Snapshot| picture.joined.get(&name).is_some_and(|joined| joined.ready);
         house.until(ready).await;
-        assert!(house.machine.credentials().contains(&address));
+        assert!(house.machine.credentials().contains_key(&address));
         house.machine.kill_tor().await;
         house.until(|picture| !ready(picture)).await;
         assert!(house.machine.credentials().is_empty());
         house.machine.start_tor().await;
         house.until(ready).await;
-        assert!(house.machine.credentials().contains(&address));
+        assert!(house.machine.credentials().contains_key(&address));
         house.controller.leave(name.clone()).await.unwrap();
-        while house.machine.credentials().contains(&address) {
+        while house.machine.credentials().contains_key(&address) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         house.close().await;
@@ -413,6 +421,106 @@ fn stopping_withdraws_and_answers_no_more() {
         drop(controller);
         let house = House::open_in(directory);
         assert_eq!(house.controller.snapshot().services.len(), 1);
+        house.close().await;
+    });
+}
+
+/// Waits until the machine is as asked for; the simulated clock runs while nothing else does.
+async fn until_machine(house: &House, is_so: impl Fn(&Machine) -> bool) {
+    for _ in 0..10_000 {
+        if is_so(&house.machine) {
+            return;
+        }
+        // The machine tells nobody what it has.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(is_so(&house.machine), "never reached: {:#?}", house.controller.snapshot());
+}
+
+fn theirs(name: &str) -> JoinedService {
+    JoinedService {
+        name: name.parse().unwrap(),
+        address: OnionKey::generate().unwrap().address(),
+        persistence: Persistence::Kept,
+        title: None,
+        ports: Vec::new(),
+        note: String::new(),
+        expires: None,
+    }
+}
+
+#[test]
+fn what_is_forgotten_leaves_tor_also_when_the_controller_is_killed_at_once() {
+    story(async {
+        let mut house = House::with_tor().await;
+        let joined = theirs("theirs");
+        house.controller.join(joined.clone(), Some(ClientSecretKey::generate().unwrap())).await.unwrap();
+        for (name, port) in [("gone", 1001), ("renewed", 1002), ("stays", 1003)] {
+            house.publish(name, port).await.unwrap();
+            house.until_state(name, State::Published).await;
+        }
+        until_machine(&house, |machine| machine.credentials().contains_key(&joined.address)).await;
+        let address = |name: &str| house.controller.snapshot().services[&name.parse::<ServiceName>().unwrap()].address;
+        let [gone, renewed, stays] = ["gone", "renewed", "stays"].map(address);
+        for address in [gone, renewed, stays] {
+            house.machine.visit(address);
+        }
+        // Tor is away when it is said, so that nothing of it can be done before the end.
+        house.machine.lose().await;
+        house.until_state("gone", State::WaitingForTor).await;
+        house.controller.remove("gone".parse().unwrap()).await.unwrap();
+        house.controller.replace_key("renewed".parse().unwrap(), None).await.unwrap();
+        house.controller.leave("theirs".parse().unwrap()).await.unwrap();
+        assert!(house.machine.visited().len() == 3 && house.machine.credentials().len() == 1);
+        house = house.restart().await;
+        house.until_state("stays", State::Published).await;
+        until_machine(&house, |machine| machine.credentials().is_empty() && machine.visited().len() == 1).await;
+        assert!(house.machine.visited().contains(&stays), "whom everybody may visit keeps its visitors");
+        let directory = house.close().await;
+        let layout = StoreLayout { kept: directory.path().join("kept"), amnesic: directory.path().join("amnesic") };
+        assert_eq!(Store::open(&layout).farewells(), [], "what is done is not remembered");
+    });
+}
+
+#[test]
+fn a_service_that_is_joined_again_with_another_key_is_reached_with_that_one() {
+    story(async {
+        let house = House::with_tor().await;
+        let joined = theirs("theirs");
+        let keys = [(); 3].map(|()| ClientSecretKey::generate().unwrap());
+        for key in keys {
+            let public_key = key.public_key();
+            house.controller.join(joined.clone(), Some(key)).await.unwrap();
+            until_machine(&house, |machine| machine.credentials().get(&joined.address) == Some(&public_key)).await;
+            house.until(|picture| picture.joined[&joined.name].ready).await;
+        }
+        // The last one counts, also when Tor is just taking the one before it.
+        house.machine.faults(|faults| faults.slow_keys = Duration::from_secs(1));
+        let [one, two] = [(); 2].map(|()| ClientSecretKey::generate().unwrap());
+        let last = two.public_key();
+        for key in [one, two] {
+            house.controller.join(joined.clone(), Some(key)).await.unwrap();
+            // Enough for it to be on its way, and not for it to be there.
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        until_machine(&house, |machine| machine.credentials().get(&joined.address) == Some(&last)).await;
+        let again = JoinedService { name: "other".parse().unwrap(), ..joined };
+        assert!(house.controller.join(again, None).await.is_err(), "one address has one name, and one key");
+        house.close().await;
+    });
+}
+
+#[test]
+fn a_service_that_failed_for_good_and_is_removed_is_no_longer_waited_with() {
+    story(async {
+        let house = House::with_tor().await;
+        house.machine.faults(|faults| faults.add.push_back(AddOnionError::Refused("no".to_owned())));
+        house.publish("pad", 9001).await.unwrap();
+        house.until_state("pad", State::Failed).await;
+        let address = house.controller.snapshot().services.values().next().unwrap().address;
+        house.machine.visit(address);
+        house.controller.remove("pad".parse().unwrap()).await.unwrap();
+        until_machine(&house, |machine| machine.visited().is_empty()).await;
         house.close().await;
     });
 }

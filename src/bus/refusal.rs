@@ -71,6 +71,12 @@ pub(super) fn check(cause: CheckError) -> ApiError {
 
 /// Why a service of somebody else was not remembered.
 pub(super) fn join(cause: RequestError) -> ApiError {
+    if let RequestError::Store(StoreError::AddressTaken { name }) = cause {
+        return ApiError::Exists(format!(
+            "you know this service as \"{name}\" already\nLeave out --name to renew what you know of it, or leave it first: \
+             tails-server leave {name}"
+        ));
+    }
     let RequestError::Exists(name) = cause else { return cause.into() };
     ApiError::Exists(format!(
         "you know another service as \"{name}\" already\nChoose another name with --name, or leave that one first: \
@@ -113,5 +119,7 @@ mod tests {
         assert!(matches!(of(StoreError::Unknown { name: service.clone() }), ApiError::UnknownService(_)));
         let taken = join(RequestError::Exists(service));
         assert!(matches!(&taken, ApiError::Exists(text) if text.contains("tails-server leave web")));
+        let known = join(RequestError::from(StoreError::AddressTaken { name: "pad".parse().unwrap() }));
+        assert!(matches!(&known, ApiError::Exists(text) if text.contains("this service as \"pad\"")));
     }
 }

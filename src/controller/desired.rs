@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What is wished: the services as the store remembers them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tails_server_state::{JoinedService, OnionAddress, ServiceName, Store, StoredService, Wish};
+use tails_server_state::{Farewell, JoinedService, OnionAddress, ServiceName, Store, StoredService, Wish};
+
+use crate::controller::handle::About;
 
 /// All wishes, by name.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +13,7 @@ pub struct Desired {
     services: BTreeMap<ServiceName, StoredService>,
     names: BTreeMap<OnionAddress, ServiceName>,
     joined: BTreeMap<ServiceName, JoinedService>,
+    farewells: BTreeSet<Farewell>,
 }
 
 impl Desired {
@@ -18,12 +21,42 @@ impl Desired {
     #[must_use]
     pub fn of(store: &Store) -> Self {
         let joined = store.joined().into_iter().map(|joined| (joined.name.clone(), joined)).collect();
-        Self { joined, ..store.services().into_iter().collect() }
+        let farewells = store.farewells().into_iter().collect();
+        Self { joined, farewells, ..store.services().into_iter().collect() }
     }
 
     /// The services of others that we were let into, by name.
     pub fn joined(&self) -> impl Iterator<Item = (&ServiceName, &JoinedService)> {
         self.joined.iter()
+    }
+
+    /// The address of what a request is about.
+    pub(super) fn address_of(&self, about: &About) -> Option<OnionAddress> {
+        match about {
+            About::Nothing => None,
+            About::Service(name) => self.service(name).map(|service| service.address),
+            About::Joined(name) => self.joined_as(name).map(|joined| joined.address),
+        }
+    }
+
+    /// What we joined by this name.
+    #[must_use]
+    pub fn joined_as(&self, name: &ServiceName) -> Option<&JoinedService> {
+        self.joined.get(name)
+    }
+
+    /// What is to be taken from Tor, as it is forgotten here. What is wanted again is not among it.
+    pub fn farewells(&self) -> impl Iterator<Item = &Farewell> {
+        self.farewells.iter().filter(|farewell| match farewell {
+            Farewell::Service(address) => !self.names.contains_key(address),
+            Farewell::Joined(address) => !self.joined.values().any(|joined| joined.address == *address),
+        })
+    }
+
+    /// Whether it is remembered that this is to be taken from Tor, or was.
+    #[must_use]
+    pub fn owes(&self, farewell: &Farewell) -> bool {
+        self.farewells.contains(farewell)
     }
 
     /// The services, by name.
@@ -56,6 +89,6 @@ impl FromIterator<StoredService> for Desired {
         let services: BTreeMap<_, _> =
             services.into_iter().map(|service| (service.record.name().clone(), service)).collect();
         let names = services.iter().map(|(name, service)| (service.address, name.clone())).collect();
-        Self { services, names, joined: BTreeMap::new() }
+        Self { services, names, joined: BTreeMap::new(), farewells: BTreeSet::new() }
     }
 }

@@ -53,10 +53,21 @@ pub enum RecordChange {
 /// What a face asks of the loop.
 #[derive(Debug)]
 pub(super) enum Request {
-    /// Something to do with the store, and the service that it is about.
-    Remember(Option<ServiceName>, Act),
+    /// Something to do with the store, and what it is about.
+    Remember(About, Act),
     /// A question to the network.
     Check(ServiceName, oneshot::Sender<Result<Result<Checked, CheckError>, RequestError>>),
+}
+
+/// What a request is about. Whatever failed with it before is tried anew at once.
+#[derive(Debug, Clone)]
+pub(super) enum About {
+    /// Nothing that anything is done for in Tor.
+    Nothing,
+    /// A service.
+    Service(ServiceName),
+    /// A service of somebody else, for which Tor is to be given a key.
+    Joined(ServiceName),
 }
 
 /// Does something with the store, blocking on the disk, and returns what answers whoever asked.
@@ -82,8 +93,8 @@ impl Controller {
     /// # Errors
     /// The name is taken by other wishes, the wishes contradict one another, or they could not be made durable.
     pub async fn publish(&self, request: PublishRequest) -> Result<(ServiceName, Change), RequestError> {
-        let name = request.name.clone();
-        self.remember(name, move |store| remember::publish(store, request)).await
+        let about = request.name.clone().map_or(About::Nothing, About::Service);
+        self.remember(about, move |store| remember::publish(store, request)).await
     }
 
     /// Remembers whether the service is wanted in this session.
@@ -91,7 +102,7 @@ impl Controller {
     /// # Errors
     /// There is no such service, or the wish could not be made durable.
     pub async fn set_wish(&self, name: ServiceName, wish: Wish) -> Result<Change, RequestError> {
-        self.remember(Some(name.clone()), move |store| Ok(store.set_wish(&name, wish)?)).await
+        self.remember(About::Service(name.clone()), move |store| Ok(store.set_wish(&name, wish)?)).await
     }
 
     /// Forgets the service, its key and its address, for ever.
@@ -99,7 +110,7 @@ impl Controller {
     /// # Errors
     /// There is no such service, or it could not be forgotten durably.
     pub async fn remove(&self, name: ServiceName) -> Result<Change, RequestError> {
-        self.remember(Some(name.clone()), move |store| remember::remove(store, &name)).await
+        self.remember(About::Service(name.clone()), move |store| remember::remove(store, &name)).await
     }
 
     /// Changes something about a service.
@@ -107,7 +118,7 @@ impl Controller {
     /// # Errors
     /// There is no such service, the wishes contradict one another, or they could not be made durable.
     pub async fn change(&self, name: ServiceName, change: RecordChange) -> Result<Change, RequestError> {
-        self.remember(Some(name.clone()), move |store| remember::change(store, &name, change)).await
+        self.remember(About::Service(name.clone()), move |store| remember::change(store, &name, change)).await
     }
 
     /// Lets one more client into a service.
@@ -115,7 +126,7 @@ impl Controller {
     /// # Errors
     /// There is no such service, it has such a client or too many, or it could not be made durable.
     pub async fn add_client(&self, service: ServiceName, client: NewClient) -> Result<(), RequestError> {
-        self.remember(Some(service.clone()), move |store| Ok(store.add_client(&service, client)?)).await
+        self.remember(About::Service(service.clone()), move |store| Ok(store.add_client(&service, client)?)).await
     }
 
     /// Forgets a client. Its access has ended once the service's
@@ -124,7 +135,7 @@ impl Controller {
     /// # Errors
     /// There is no such service, or it could not be made durable.
     pub async fn remove_client(&self, service: ServiceName, client: ClientName) -> Result<Change, RequestError> {
-        self.remember(Some(service.clone()), move |store| Ok(store.remove_client(&service, &client)?)).await
+        self.remember(About::Service(service.clone()), move |store| Ok(store.remove_client(&service, &client)?)).await
     }
 
     /// Gives a client another name.
@@ -137,7 +148,8 @@ impl Controller {
         from: ClientName,
         to: ClientName,
     ) -> Result<Change, RequestError> {
-        self.remember(Some(service.clone()), move |store| Ok(store.rename_client(&service, &from, &to)?)).await
+        self.remember(About::Service(service.clone()), move |store| Ok(store.rename_client(&service, &from, &to)?))
+            .await
     }
 
     /// The secret key of a client that was made here.
@@ -145,7 +157,7 @@ impl Controller {
     /// # Errors
     /// There is no such service or client, the client has the key alone, or the store can not be read.
     pub async fn client_key(&self, service: ServiceName, client: ClientName) -> Result<ClientSecretKey, RequestError> {
-        self.remember(None, move |store| Ok(store.client_key(&service, &client)?)).await
+        self.remember(About::Nothing, move |store| Ok(store.client_key(&service, &client)?)).await
     }
 
     /// The secret key of a service. Whoever has it *is* the service.
@@ -153,7 +165,7 @@ impl Controller {
     /// # Errors
     /// There is no such service, or the store can not be read.
     pub async fn key(&self, name: ServiceName) -> Result<OnionKey, RequestError> {
-        self.remember(None, move |store| Ok(store.key(&name)?)).await
+        self.remember(About::Nothing, move |store| Ok(store.key(&name)?)).await
     }
 
     /// Gives a service another key, and with it another address; a new one if none is given.
@@ -161,11 +173,12 @@ impl Controller {
     /// # Errors
     /// There is no such service, another one has this key, or it could not be made durable.
     pub async fn replace_key(&self, name: ServiceName, key: Option<OnionKey>) -> Result<(), RequestError> {
+        let of = name.clone();
         let replace = move |store: &Store| {
             let key = key.map_or_else(OnionKey::generate, Ok).map_err(RequestError::Random)?;
-            Ok(store.replace_key(&name, &key)?)
+            Ok(store.replace_key(&of, &key)?)
         };
-        self.remember(None, replace).await
+        self.remember(About::Service(name), replace).await
     }
 
     /// Remembers a service of somebody else, and the key that opens it if it needs one.
@@ -173,7 +186,7 @@ impl Controller {
     /// # Errors
     /// Another service has the name, or it could not be made durable.
     pub async fn join(&self, service: JoinedService, key: Option<ClientSecretKey>) -> Result<Change, RequestError> {
-        self.remember(None, move |store| Ok(store.join(&service, key.as_ref())?)).await
+        self.remember(About::Joined(service.name.clone()), move |store| Ok(store.join(&service, key.as_ref())?)).await
     }
 
     /// Forgets a service of somebody else.
@@ -181,7 +194,7 @@ impl Controller {
     /// # Errors
     /// It could not be forgotten durably.
     pub async fn leave(&self, name: ServiceName) -> Result<Change, RequestError> {
-        self.remember(None, move |store| Ok(store.leave(&name)?)).await
+        self.remember(About::Joined(name.clone()), move |store| Ok(store.leave(&name)?)).await
     }
 
     /// Remembers a key whose public half somebody is asked to let in.
@@ -194,7 +207,7 @@ impl Controller {
             store.add_request(&name, &key, persistence)?;
             Ok(key.public_key())
         };
-        self.remember(None, act).await
+        self.remember(About::Nothing, act).await
     }
 
     /// The requests that were made here and not answered yet.
@@ -202,7 +215,7 @@ impl Controller {
     /// # Errors
     /// Only while the controller is shutting down.
     pub async fn requests(&self) -> Result<Vec<PendingRequest>, RequestError> {
-        self.remember(None, |store| Ok(store.requests())).await
+        self.remember(About::Nothing, |store| Ok(store.requests())).await
     }
 
     /// The secret half of a key that somebody was asked to let in.
@@ -213,7 +226,7 @@ impl Controller {
         &self,
         public_key: ClientPublicKey,
     ) -> Result<Option<(ClientName, ClientSecretKey)>, RequestError> {
-        self.remember(None, move |store| Ok(store.request_key_for(&public_key)?)).await
+        self.remember(About::Nothing, move |store| Ok(store.request_key_for(&public_key)?)).await
     }
 
     /// Forgets a request.
@@ -221,7 +234,7 @@ impl Controller {
     /// # Errors
     /// It could not be forgotten durably.
     pub async fn remove_request(&self, name: ClientName) -> Result<Change, RequestError> {
-        self.remember(None, move |store| Ok(store.remove_request(&name)?)).await
+        self.remember(About::Nothing, move |store| Ok(store.remove_request(&name)?)).await
     }
 
     /// Fetches the descriptor of a service back from an HSDir. Never done unasked.
@@ -255,7 +268,7 @@ impl Controller {
 
     async fn remember<A: Send + 'static>(
         &self,
-        about: Option<ServiceName>,
+        about: About,
         act: impl FnOnce(&Store) -> Result<A, RequestError> + Send + 'static,
     ) -> Result<A, RequestError> {
         let (reply, answer) = oneshot::channel();

@@ -4,7 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use tails_server_state::{Autostart, OnionAddress, ServiceName, StoredService, Wish};
+use tails_server_state::{Autostart, Farewell, OnionAddress, ServiceName, StoredService, Wish};
 
 use crate::controller::desired::Desired;
 use crate::controller::observed::{Observed, OnionFacts};
@@ -103,17 +103,21 @@ fn plan_healing(observed: &Observed, removed: &BTreeSet<OnionAddress>, additions
 }
 
 /// Those to send away of whom Tor may still have visitors from an earlier control connection, perhaps because it ended
-/// when they were to be sent away. Adding a service sends them away, too.
+/// when they were to be sent away: also those of services that are forgotten. Adding a service sends them away, too.
 fn plan_farewells(desired: &Desired, observed: &Observed, additions: &[&StoredService]) -> Vec<Step> {
     let absent = desired.services().map(|(_, service)| service).filter(|service| {
         !observed.onions.contains_key(&service.address)
             && is_free(&service.address, observed)
             && !additions.iter().any(|added| added.address == service.address)
     });
-    absent
-        .filter(|service| visitors_before(service, observed) == Visitors::Leave)
-        .map(|service| Step::RemoveOnion(service.address, Visitors::Leave))
-        .collect()
+    let unwelcome = absent.filter(|service| visitors_before(service, observed) == Visitors::Leave);
+    let forgotten = desired.farewells().filter_map(|farewell| match farewell {
+        Farewell::Service(address) => Some(*address),
+        Farewell::Joined(_) => None,
+    });
+    let forgotten = forgotten.filter(|address| !observed.onions.contains_key(address) && is_free(address, observed));
+    let leaving = unwelcome.map(|service| service.address).chain(forgotten);
+    leaving.map(|address| Step::RemoveOnion(address, Visitors::Leave)).collect()
 }
 
 /// Whether a service has to leave Tor, and its visitors with it.
@@ -145,11 +149,17 @@ pub(crate) fn welcome(service: &StoredService) -> Audience {
 }
 
 fn plan_credentials(desired: &Desired, observed: &Observed) -> Vec<Step> {
-    let gone =
-        observed.ever_joined.iter().filter(|address| !desired.joined().any(|(_, joined)| joined.address == **address));
+    let is_joined = |address: &&OnionAddress| desired.joined().any(|(_, joined)| joined.address == **address);
+    let forgotten = desired.farewells().filter_map(|farewell| match farewell {
+        Farewell::Service(_) => None,
+        Farewell::Joined(address) => Some(address),
+    });
+    let gone: BTreeSet<&OnionAddress> =
+        observed.ever_joined.iter().filter(|address| !is_joined(address)).chain(forgotten).collect();
     let new = desired.joined().filter(|(_, joined)| !observed.credentials.contains(&joined.address));
-    let removing = gone.filter(|address| is_free(address, observed)).map(|address| Step::RemoveCredential(*address));
+    let removing = gone.into_iter().filter(|address| is_free(address, observed));
     let adding = new.filter(|(_, joined)| is_free(&joined.address, observed));
+    let removing = removing.map(|address| Step::RemoveCredential(*address));
     removing.chain(adding.map(|(name, _)| Step::AddCredential(name.clone()))).collect()
 }
 

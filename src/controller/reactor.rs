@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tails_server_state::{Persistence, ServiceName, Store, Target, Wish};
+use tails_server_state::{OnionAddress, Persistence, Store, Target, Wish};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 
 use crate::controller::desired::Desired;
 use crate::controller::error::RequestError;
-use crate::controller::handle::{Act, Answer, Controller, Request};
+use crate::controller::handle::{About, Act, Answer, Controller, Request};
 use crate::controller::observed::Observed;
 use crate::controller::plan::plan;
 use crate::controller::ports::{Fact, Listening, Tor, Visitors};
@@ -50,6 +50,8 @@ pub struct Reactor<T, L> {
     remembering: JoinSet<Remembered>,
     checks: JoinSet<()>,
     retries: Retries,
+    /// Services of others for which Tor is being given a key that is no longer the right one.
+    outdated: BTreeSet<OnionAddress>,
     store_problems: Vec<Problem>,
 }
 
@@ -67,7 +69,7 @@ impl Stop {
 
 /// A request that was carried out: the answer, and all wishes as they are now.
 struct Remembered {
-    about: Option<ServiceName>,
+    about: About,
     desired: Desired,
     store_problems: Vec<Problem>,
     answer: Answer,
@@ -97,6 +99,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
             remembering: JoinSet::new(),
             checks: JoinSet::new(),
             retries: Retries::default(),
+            outdated: BTreeSet::new(),
             store_problems,
         };
         (reactor, Controller::new(ask, seen), Stop(end))
@@ -199,12 +202,20 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
                 return false;
             }
         };
-        self.desired = desired;
+        let before = std::mem::replace(&mut self.desired, desired);
         self.store_problems = store_problems;
-        if let Some(service) = about.and_then(|name| self.desired.service(&name)) {
+        let concerned = [&before, &self.desired].into_iter().filter_map(|desired| desired.address_of(&about));
+        for address in concerned.collect::<BTreeSet<_>>() {
             // A person asked: whatever failed before is worth another try at once.
-            self.observed.held.remove(&service.address);
-            self.retries.forget(&service.address);
+            self.observed.held.remove(&address);
+            self.retries.forget(&address);
+            if let About::Joined(_) = about {
+                // The key may be another one, and giving Tor the same one again is no matter.
+                self.observed.credentials.remove(&address);
+                if self.observed.busy.contains(&address) {
+                    self.outdated.insert(address);
+                }
+            }
         }
         self.advance();
         answer();

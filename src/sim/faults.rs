@@ -2,6 +2,7 @@
 //! What goes wrong, when told to.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::controller::{AddOnionError, RemoveOnionError};
 
@@ -14,4 +15,6 @@ pub struct Faults {
     pub remove: VecDeque<RemoveOnionError>,
     /// Whether uploads of descriptors are never confirmed.
     pub uploads_hang: bool,
+    /// How long Tor takes to take a key for the service of somebody else.
+    pub slow_keys: Duration,
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tails_server_state::{OnionAddress, Target};
+use tails_server_state::{ClientPublicKey, OnionAddress, Target};
 use tokio::sync::mpsc;
 
 use crate::controller::{Bootstrap, Fact, Generation, HsDir, Listeners, TorFact, TorProblem};
@@ -30,7 +30,9 @@ pub(super) struct Inner {
     /// The services that Tor has, each with the number of the request that added it.
     pub(super) onions: BTreeMap<OnionAddress, u64>,
     /// The services of others that Tor has a key for. It keeps them when a control connection ends.
-    pub(super) credentials: BTreeSet<OnionAddress>,
+    pub(super) credentials: BTreeMap<OnionAddress, ClientPublicKey>,
+    /// The services that somebody is connected to. Tor keeps them when a control connection ends, too.
+    pub(super) visited: BTreeSet<OnionAddress>,
     pub(super) requests: u64,
     pub(super) faults: Faults,
     pub(super) watched: BTreeSet<Target>,
@@ -67,6 +69,17 @@ impl Machine {
         self.bootstrap(100).await;
     }
 
+    /// The same machine for another loop, as after a restart of the controller: its control connection has ended.
+    #[must_use]
+    pub fn with_facts(&self, facts: mpsc::Sender<Fact>) -> Self {
+        {
+            let mut inner = self.lock();
+            inner.connected = false;
+            inner.onions.clear();
+        }
+        Self { facts, inner: Arc::clone(&self.inner) }
+    }
+
     /// A control connection comes up; Tor has nothing of ours.
     pub async fn connect(&self) {
         {
@@ -85,8 +98,20 @@ impl Machine {
             inner.connected = false;
             inner.onions.clear();
             inner.credentials.clear();
+            inner.visited.clear();
         }
         let problem = TorProblem { message: "the simulated Tor was killed".to_owned(), hint: None };
+        self.tell(TorFact::Lost(problem)).await;
+    }
+
+    /// The control connection ends; Tor goes on without what it had of ours.
+    pub async fn lose(&self) {
+        {
+            let mut inner = self.lock();
+            inner.connected = false;
+            inner.onions.clear();
+        }
+        let problem = TorProblem { message: "the simulated control connection was cut".to_owned(), hint: None };
         self.tell(TorFact::Lost(problem)).await;
     }
 
@@ -132,9 +157,20 @@ impl Machine {
         self.lock().onions.keys().copied().collect()
     }
 
-    /// The services of others that Tor has a key for.
+    /// Somebody connects to this service, and stays.
+    pub fn visit(&self, address: OnionAddress) {
+        self.lock().visited.insert(address);
+    }
+
+    /// The services that somebody is connected to.
     #[must_use]
-    pub fn credentials(&self) -> BTreeSet<OnionAddress> {
+    pub fn visited(&self) -> BTreeSet<OnionAddress> {
+        self.lock().visited.clone()
+    }
+
+    /// The services of others that Tor has a key for, with the public half of it.
+    #[must_use]
+    pub fn credentials(&self) -> BTreeMap<OnionAddress, ClientPublicKey> {
         self.lock().credentials.clone()
     }
 

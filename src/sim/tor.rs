@@ -36,6 +36,9 @@ impl Tor for SimulatedTor {
             if !inner.connected || inner.generation != generation {
                 return Err(AddOnionError::ConnectionLost);
             }
+            if onion.visitors == Visitors::Leave {
+                inner.visited.remove(&onion.address);
+            }
             if inner.onions.contains_key(&onion.address) {
                 return Err(AddOnionError::Collision);
             }
@@ -62,7 +65,7 @@ impl Tor for SimulatedTor {
         &self,
         generation: Generation,
         address: OnionAddress,
-        _visitors: Visitors,
+        visitors: Visitors,
     ) -> Result<(), RemoveOnionError> {
         let mut inner = self.0.lock();
         if let Some(fault) = inner.faults.remove.pop_front() {
@@ -72,6 +75,9 @@ impl Tor for SimulatedTor {
             return Err(RemoveOnionError::ConnectionLost);
         }
         inner.onions.remove(&address);
+        if visitors == Visitors::Leave {
+            inner.visited.remove(&address);
+        }
         Ok(())
     }
 
@@ -79,13 +85,15 @@ impl Tor for SimulatedTor {
         &self,
         generation: Generation,
         address: OnionAddress,
-        _key: ClientSecretKey,
+        key: ClientSecretKey,
     ) -> Result<(), CredentialError> {
+        let slow = self.0.lock().faults.slow_keys;
+        tokio::time::sleep(slow).await;
         let mut inner = self.0.lock();
         if !inner.connected || inner.generation != generation {
             return Err(CredentialError::ConnectionLost);
         }
-        inner.credentials.insert(address);
+        inner.credentials.insert(address, key.public_key());
         Ok(())
     }
 

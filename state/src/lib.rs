@@ -3,13 +3,14 @@
 //!
 //! Values that are checked once, where text or bytes become a type ([`ServiceName`], [`VirtualPort`], [`Target`],
 //! [`OnionAddress`], [`OnionKey`], [`ClientPublicKey`], [`ClientSecretKey`]), the wishes of one service
-//! ([`ServiceRecord`], [`Exposure`], [`Wish`]), the services of others ([`JoinedService`]) and the durable [`Store`] that
-//! holds them.
+//! ([`ServiceRecord`], [`Exposure`], [`Wish`]), the services of others ([`JoinedService`]), what Tor may still have of both
+//! when they are forgotten ([`Farewell`]), and the durable [`Store`] that holds them.
 
 mod address;
 mod client;
 mod descriptor_id;
 mod exposure;
+mod farewell;
 mod joined;
 mod key;
 mod migrations;
@@ -26,6 +27,7 @@ pub use client::{
 };
 pub use descriptor_id::{DescriptorId, TimePeriod};
 pub use exposure::{ClientAuthorization, Exposure, InvalidMaxStreams, InvalidProofOfWork, MaxStreams, ProofOfWork};
+pub use farewell::Farewell;
 pub use joined::{JoinedService, PendingRequest};
 pub use key::{InvalidKey, OnionKey};
 pub use name::{InvalidName, ServiceName};

@@ -5,6 +5,7 @@
 //! written; every older one is read.
 
 mod access;
+mod farewell;
 pub(crate) mod v1;
 
 use zeroize::Zeroizing;
@@ -13,6 +14,7 @@ pub(crate) use self::access::{
     client_from_payload, client_key_from_payload, client_to_payload, joined_from_payload, joined_key_from_payload,
     joined_to_payload,
 };
+pub(crate) use self::farewell::{farewell_from_payload, farewell_to_payload};
 use crate::address::OnionAddress;
 use crate::exposure::{ClientAuthorization, Exposure, MaxStreams, ProofOfWork};
 use crate::key::OnionKey;

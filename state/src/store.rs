@@ -141,7 +141,7 @@ impl Store {
     }
 
     /// Forgets a service: record, key and wish are gone from all files before this returns, except from those that were
-    /// put aside as damaged.
+    /// put aside as damaged. Its address is among the [`Store::farewells`] until [`Store::forget_farewell`].
     ///
     /// # Errors
     /// Whatever is wrong with a place that is needed. After an error it can be called again, whether the service is still

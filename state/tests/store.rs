@@ -16,6 +16,8 @@ mod churn;
 mod crash;
 #[path = "store/damage.rs"]
 mod damage;
+#[path = "store/farewells.rs"]
+mod farewells;
 #[path = "store/fixture.rs"]
 mod fixture;
 #[path = "store/full.rs"]

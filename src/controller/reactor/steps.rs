@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tails_server_state::{ClientSecretKey, OnionAddress, OnionKey, ServiceName, StoreError};
+use tails_server_state::{ClientSecretKey, Farewell, OnionAddress, OnionKey, ServiceName, StoreError};
 use tokio::task::JoinError;
 use tracing::{debug, error, warn};
 
@@ -30,6 +30,8 @@ pub(super) enum StepEnd {
     Credential(Generation, OnionAddress, Result<Option<ClientSecretKey>, StoreError>),
     CredentialAdded(Generation, OnionAddress, Result<(), CredentialError>),
     CredentialRemoved(Generation, OnionAddress, Result<(), CredentialError>),
+    /// It is remembered that Tor has nothing of it any more.
+    FarewellForgotten(Farewell, Result<(), StoreError>),
 }
 
 /// A service that Tor is about to have, but for its key.
@@ -143,6 +145,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
                 self.observed.busy.remove(&address);
                 self.credential_removed(generation, address, result);
             }
+            StepEnd::FarewellForgotten(farewell, result) => self.farewell_forgotten(farewell, result),
         }
     }
 
@@ -215,6 +218,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
                 self.observed.onions.remove(&address);
                 if visitors == Visitors::Leave {
                     self.observed.visitors.insert(address, Audience::NOBODY);
+                    self.forget_farewell(Farewell::Service(address));
                 }
             }
             Err(RemoveOnionError::ConnectionLost) => (),
@@ -238,7 +242,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
     }
 
     fn read_credential(&mut self, generation: Generation, name: &ServiceName) {
-        let Some((_, joined)) = self.desired.joined().find(|(joined, _)| *joined == name) else { return };
+        let Some(joined) = self.desired.joined_as(name) else { return };
         let address = joined.address;
         self.observed.busy.insert(address);
         let (store, name) = (Arc::clone(&self.store), name.clone());
@@ -282,7 +286,9 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
         match result {
             Ok(()) => {
                 self.retries.forget(&address);
-                self.observed.credentials.insert(address);
+                if !self.outdated.remove(&address) {
+                    self.observed.credentials.insert(address);
+                }
             }
             Err(CredentialError::ConnectionLost) => (),
             Err(cause @ CredentialError::Refused(_)) => {
@@ -303,12 +309,34 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
                 self.retries.forget(&address);
                 self.observed.ever_joined.remove(&address);
                 self.observed.credentials.remove(&address);
+                self.forget_farewell(Farewell::Joined(address));
             }
             Err(cause @ CredentialError::Refused(_)) if generation == self.observed.tor.generation => {
                 let problem = Problem { message: cause.to_string(), hint: None, outlook: Outlook::Retrying };
                 self.hold(address, "Tor did not forget a key", problem);
             }
             Err(CredentialError::ConnectionLost | CredentialError::Refused(_)) => (),
+        }
+    }
+
+    /// Tor has nothing of it any more: that need not be remembered.
+    fn forget_farewell(&mut self, farewell: Farewell) {
+        if self.desired.owes(&farewell) {
+            self.observed.busy.insert(*farewell.address());
+            let store = Arc::clone(&self.store);
+            self.steps.spawn_blocking(move || StepEnd::FarewellForgotten(farewell, store.forget_farewell(&farewell)));
+        }
+    }
+
+    fn farewell_forgotten(&mut self, farewell: Farewell, result: Result<(), StoreError>) {
+        let address = *farewell.address();
+        self.observed.busy.remove(&address);
+        self.desired = Desired::of(&self.store);
+        if let Err(cause) = result {
+            // Then Tor is asked once more, after a pause.
+            let problem =
+                Problem { message: with_causes(&cause), hint: Some(cause.hint()), outlook: Outlook::Retrying };
+            self.hold(address, cause.kind(), problem);
         }
     }
 

@@ -145,6 +145,17 @@ pub(crate) fn split_joined(payload: &[u8]) -> Option<(Option<&[u8; 32]>, &str, J
     Some((secret, std::str::from_utf8(note).ok()?, parse(rest)?))
 }
 
+/// How a row of the tree `farewells` begins that is about a service of ours.
+pub(crate) const FAREWELL_TO_SERVICE: u8 = 1;
+/// How one begins that is about a service of somebody else.
+pub(crate) const FAREWELL_TO_JOINED: u8 = 2;
+
+/// The parts of a row of the tree `farewells`: the kind, and the public key of an address.
+pub(crate) fn split_farewell(payload: &[u8]) -> Option<(u8, &[u8; 32])> {
+    let (&kind, public_key) = payload.split_first()?;
+    Some((kind, public_key.try_into().ok()?))
+}
+
 pub(crate) fn render<T: Serialize>(stored: &T) -> Option<Vec<u8>> {
     serde_json::to_vec(stored).ok()
 }

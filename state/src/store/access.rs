@@ -4,6 +4,7 @@
 use super::{Store, StoreError};
 use crate::Change;
 use crate::client::{ClientName, ClientPublicKey, ClientSecretKey, NewClient};
+use crate::farewell::Farewell;
 use crate::joined::{JoinedService, PendingRequest};
 use crate::key::OnionKey;
 use crate::name::ServiceName;
@@ -83,8 +84,8 @@ impl Store {
     /// has the same address is replaced as a whole, with its key.
     ///
     /// # Errors
-    /// [`StoreError::Exists`] if the name is that of a joined service with another address, [`StoreError::TooLarge`] if the
-    /// note is too long, and whatever is wrong with its place.
+    /// [`StoreError::Exists`] if the name is that of a joined service with another address, [`StoreError::AddressTaken`] if
+    /// the address is that of one with another name, [`StoreError::TooLarge`] if the note is too long, and whatever is wrong with its place.
     pub fn join(&self, service: &JoinedService, key: Option<&ClientSecretKey>) -> Result<Change, StoreError> {
         self.write(|places| places.join(service, key))
     }
@@ -103,7 +104,8 @@ impl Store {
         self.places.joined_key(name)
     }
 
-    /// Forgets a service of somebody else, as [`Store::remove_client`] forgets a client.
+    /// Forgets a service of somebody else, as [`Store::remove_client`] forgets a client. What Tor has of it is among the
+    /// [`Store::farewells`] from then on.
     ///
     /// # Errors
     /// Whatever is wrong with its place.
@@ -158,5 +160,22 @@ impl Store {
     /// Whatever is wrong with its place.
     pub fn remove_request(&self, name: &ClientName) -> Result<Change, StoreError> {
         self.write(|places| places.remove_request(name))
+    }
+}
+
+/// What is left to do in Tor.
+impl Store {
+    /// What Tor may still have of something that is forgotten. Taken from memory.
+    #[must_use]
+    pub fn farewells(&self) -> Vec<Farewell> {
+        self.places.farewells()
+    }
+
+    /// Tor has nothing of it any more.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the amnesic place.
+    pub fn forget_farewell(&self, farewell: &Farewell) -> Result<(), StoreError> {
+        self.write(|places| places.forget_farewell(farewell))
     }
 }

@@ -9,6 +9,7 @@ use super::defect::Defect;
 use super::envelope::{Row, Tree};
 use crate::address::OnionAddress;
 use crate::client::{AuthorizedClient, ClientName, ClientPublicKey};
+use crate::farewell::Farewell;
 use crate::joined::JoinedService;
 use crate::migrations::{self, Doubt, Unreadable, v1};
 use crate::name::ServiceName;
@@ -48,6 +49,7 @@ pub(super) struct Contents {
     clients: BTreeMap<ServiceName, BTreeMap<ClientName, AuthorizedClient>>,
     joined: BTreeMap<ServiceName, JoinedService>,
     requests: BTreeMap<ClientName, ClientPublicKey>,
+    farewells: BTreeMap<String, Farewell>,
     removed: BTreeSet<String>,
 }
 
@@ -75,6 +77,7 @@ impl Contents {
             clients: BTreeMap::new(),
             joined: BTreeMap::new(),
             requests: BTreeMap::new(),
+            farewells: BTreeMap::new(),
             removed: BTreeSet::new(),
         }
     }
@@ -133,6 +136,11 @@ impl Contents {
     /// The requests of ours, by name.
     pub(super) const fn requests(&self) -> &BTreeMap<ClientName, ClientPublicKey> {
         &self.requests
+    }
+
+    /// What Tor may still have of something that is forgotten.
+    pub(super) const fn farewells(&self) -> &BTreeMap<String, Farewell> {
+        &self.farewells
     }
 
     /// What was said last of a service, if anything was.
@@ -245,6 +253,13 @@ impl Contents {
                 let (public_key, _) = migrations::client_from_payload(&row.payload)?;
                 self.requests.insert(name, public_key);
             }
+            Tree::Farewells => {
+                let farewell = migrations::farewell_from_payload(&row.payload)?;
+                if self.place == Persistence::Kept || farewell.key() != row.key {
+                    return Err(Defect::Strays);
+                }
+                self.farewells.insert(row.key.clone(), farewell);
+            }
             Tree::Removed => {
                 self.removed.insert(row.key.clone());
                 return Ok(());
@@ -281,6 +296,9 @@ impl Contents {
             }
             Tree::Joined => self.joined.retain(|name, _| name.as_str() != key),
             Tree::Requests => self.requests.retain(|name, _| name.as_str() != key),
+            Tree::Farewells => {
+                self.farewells.remove(key);
+            }
             Tree::Removed => {
                 self.removed.remove(key);
             }
@@ -297,7 +315,7 @@ fn addresses<'a>(rows: impl Iterator<Item = &'a Row>) -> Result<BTreeMap<&'a str
 }
 
 impl v1::Census {
-    /// The census counts what people would miss; what was removed and the census itself are not in it.
+    /// The census counts what people would miss; farewells, what was removed and the census itself are not in it.
     fn add(&mut self, tree: Tree, mark: u64) {
         if let Some(count) = self.of(tree) {
             *count = count.wrapping_add(1);
@@ -320,7 +338,7 @@ impl v1::Census {
             Tree::Clients => Some(&mut self.clients),
             Tree::Joined => Some(&mut self.joined),
             Tree::Requests => Some(&mut self.requests),
-            Tree::Removed | Tree::Meta => None,
+            Tree::Farewells | Tree::Removed | Tree::Meta => None,
         }
     }
 }

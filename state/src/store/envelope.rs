@@ -34,10 +34,12 @@ pub(super) enum Tree {
     Joined,
     /// One row for each request of ours, by name: both keys.
     Requests,
+    /// In the amnesic place only: one row for each [`Farewell`](crate::Farewell), by a digest of its address.
+    Farewells,
 }
 
 impl Tree {
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Services,
         Self::Keys,
         Self::Wishes,
@@ -46,10 +48,11 @@ impl Tree {
         Self::Clients,
         Self::Joined,
         Self::Requests,
+        Self::Farewells,
     ];
 
-    /// Those with secrets in them: what is removed from these has to be overwritten.
-    pub(super) const SECRET: [Self; 4] = [Self::Keys, Self::Clients, Self::Joined, Self::Requests];
+    /// Those with secrets in them, or with what was forgotten: what is removed from these has to be overwritten.
+    pub(super) const SECRET: [Self; 5] = [Self::Keys, Self::Clients, Self::Joined, Self::Requests, Self::Farewells];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -61,6 +64,7 @@ impl Tree {
             Self::Clients => "clients",
             Self::Joined => "joined",
             Self::Requests => "requests",
+            Self::Farewells => "farewells",
         }
     }
 
@@ -74,6 +78,7 @@ impl Tree {
             Self::Clients => 6,
             Self::Joined => 7,
             Self::Requests => 8,
+            Self::Farewells => 9,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod changes;
 mod clients;
+mod farewells;
 #[cfg(test)]
 mod interrupted;
 mod joined;
@@ -22,6 +23,7 @@ use super::exporter::Pending;
 use super::place::{Place, View, is_too_long};
 use super::{StoreLayout, StoredService};
 use crate::Change;
+use crate::farewell::Farewell;
 use crate::key::OnionKey;
 use crate::migrations::{self, Doubt};
 use crate::name::ServiceName;
@@ -221,7 +223,12 @@ impl Places {
         };
         let place = service.record.persistence();
         self.ensure_open_to_close(place)?;
-        self.of(place).commit_closing(|| Ok(self.forget_service(place, name)))?;
+        let farewell = Farewell::Service(service.address);
+        self.of(place).commit_closing(|| {
+            let mut changes = self.farewell_before_removal(place, farewell);
+            changes.extend(self.forget_service(place, name));
+            Ok(changes)
+        })?;
         self.unacknowledged().remove(name);
         self.drop_wish(place, name);
         self.of(place).scrub()?;
@@ -285,13 +292,17 @@ impl Places {
         Ok(())
     }
 
-    /// A service that is to be closed may be in a place that was never read, because there was no room to open it.
     fn ensure_known(&self, name: &ServiceName) {
+        if self.find(name).is_none() {
+            self.open_all_to_close();
+        }
+    }
+
+    /// What is to be closed may be in a place that was never read, because there was no room to open it.
+    fn open_all_to_close(&self) {
         for place in [Persistence::Amnesic, Persistence::Kept] {
-            if self.find(name).is_none() {
-                // Why it can not be read is this place's problem, and told of where nothing is found.
-                let _ = self.ensure_open_to_close(place);
-            }
+            // Why it can not be read is this place's problem, and told of where nothing is found.
+            let _ = self.ensure_open_to_close(place);
         }
     }
 

@@ -61,7 +61,13 @@ pub(super) fn salvage(place: Persistence, ruins: Vec<Row>, exports: Vec<Export>,
                 let latest = removals.entry(row.key).or_default();
                 *latest = row.generation.max(*latest);
             }
-            Tree::Services | Tree::Keys | Tree::Wishes | Tree::Clients | Tree::Joined | Tree::Requests => {
+            Tree::Services
+            | Tree::Keys
+            | Tree::Wishes
+            | Tree::Clients
+            | Tree::Joined
+            | Tree::Requests
+            | Tree::Farewells => {
                 let id = (row.tree, row.key.clone());
                 if is_exported {
                     only_exported.insert(id.clone(), copy(&row));
@@ -108,7 +114,7 @@ fn above(mut ground: Best, best: Best, base: u64) -> Vec<Row> {
         .filter(|(tree, key)| match tree {
             Tree::Services => is_there(Tree::Keys, key),
             Tree::Keys => is_there(Tree::Services, key),
-            Tree::Wishes | Tree::Clients | Tree::Joined | Tree::Requests => true,
+            Tree::Wishes | Tree::Clients | Tree::Joined | Tree::Requests | Tree::Farewells => true,
             Tree::Removed | Tree::Meta => false,
         })
         .cloned()

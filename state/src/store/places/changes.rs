@@ -7,6 +7,7 @@ use super::{Places, row};
 use crate::Change;
 use crate::address::OnionAddress;
 use crate::exposure::ClientAuthorization;
+use crate::farewell::Farewell;
 use crate::key::OnionKey;
 use crate::migrations::{self, Doubt};
 use crate::name::ServiceName;
@@ -87,11 +88,11 @@ impl Places {
         let payload = migrations::key_to_payload(&address, key);
         let key = Row { tree: Tree::Keys, key: name.as_str().to_owned(), generation: 0, payload };
         // The record as well: record and key of one commit are what a salvage believes.
-        self.of(place).commit(vec![
-            RowChange::Put(record),
-            RowChange::Put(key),
-            replaced(Tree::Keys, name.as_str()),
-        ])?;
+        let mut changes = vec![RowChange::Put(record), RowChange::Put(key), replaced(Tree::Keys, name.as_str())];
+        if service.address != address {
+            changes.extend(self.farewell_before_removal(place, Farewell::Service(service.address)));
+        }
+        self.of(place).commit(changes)?;
         self.scrub_or_leave(place);
         Ok(())
     }

@@ -44,10 +44,7 @@ impl Places {
         client: &ClientName,
     ) -> Result<Change, StoreError> {
         if self.find(service).is_none() {
-            // It may be in a place that was never read, because there was no room to open it.
-            for place in [Persistence::Kept, Persistence::Amnesic] {
-                let _ = self.ensure_open_to_close(place);
-            }
+            self.open_all_to_close();
         }
         let place = self.find(service).ok_or_else(|| self.unknown(service))?.record.persistence();
         self.ensure_open_to_close(place)?;

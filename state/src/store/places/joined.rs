@@ -7,6 +7,7 @@ use super::changes::replaced;
 use super::{Places, forget};
 use crate::Change;
 use crate::client::ClientSecretKey;
+use crate::farewell::Farewell;
 use crate::joined::JoinedService;
 use crate::migrations;
 use crate::name::ServiceName;
@@ -35,6 +36,12 @@ impl Places {
     ) -> Result<Change, StoreError> {
         let (name, place) = (&joined.name, joined.persistence);
         self.ensure_open(place)?;
+        if let Some((other, _)) =
+            self.joined().iter().find(|(other, it)| *other != name && it.address == joined.address)
+        {
+            // Tor has one key for an address.
+            return Err(StoreError::AddressTaken { name: other.clone() });
+        }
         let known = self.find_joined(name);
         if known.as_ref().is_some_and(|known| known.address != joined.address) {
             return Err(StoreError::Exists { name: name.clone() });
@@ -83,11 +90,19 @@ impl Places {
     }
 
     pub(in crate::store) fn leave(&self, name: &ServiceName) -> Result<Change, StoreError> {
+        if self.find_joined(name).is_none() {
+            self.open_all_to_close();
+        }
         let mut change = Change::Unchanged;
         for place in [Persistence::Kept, Persistence::Amnesic] {
-            if self.of(place).view().contents.joined().contains_key(name) {
+            let joined = self.of(place).view().contents.joined().get(name).cloned();
+            if let Some(joined) = joined {
                 self.ensure_open_to_close(place)?;
-                self.of(place).commit_closing(|| Ok(forget(Tree::Joined, name.as_str().to_owned()).into()))?;
+                self.of(place).commit_closing(|| {
+                    let mut changes = self.farewell_before_removal(place, Farewell::Joined(joined.address));
+                    changes.extend(forget(Tree::Joined, name.as_str().to_owned()));
+                    Ok(changes)
+                })?;
                 self.scrub_or_leave(place);
                 change = Change::Changed;
             }

@@ -75,6 +75,9 @@ impl Places {
     }
 
     pub(in crate::store) fn remove_request(&self, name: &ClientName) -> Result<Change, StoreError> {
+        if self.find_request(name).is_none() {
+            self.open_all_to_close();
+        }
         let Some(request) = self.find_request(name) else {
             return self.problem().map_or(Ok(Change::Unchanged), Err);
         };
