@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The real ports: Tor over its control port, and who listens on this machine.
 
+mod check;
 mod control_source;
 mod listening;
 mod managed_tor;

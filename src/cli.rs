@@ -69,7 +69,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Client(verb) => client::run(&session, verb, form).await,
         Verb::SetOption { name, option, value, yes } => option::set(&session, &name, option, &value, yes).await,
         Verb::GetOption { name, option } => option::get(&session, &name, option, form).await,
-        Verb::Check { name, wait } => check::check(&session, &name, wait, form).await,
+        Verb::Check { name, wait, no_visit } => check::check(&session, &name, wait, !no_visit, form).await,
         Verb::Key(verb) => key::run(&session, verb, form).await,
         Verb::Invite(request) => invite::invite(&session, request, form).await,
         Verb::Join(request) => join::join(&session, request, form).await,

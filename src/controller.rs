@@ -25,15 +25,15 @@ mod status;
 pub use backoff::Backoff;
 pub use desired::Desired;
 pub use error::{RequestError, RequestErrorKind};
-pub use handle::{Controller, PublishRequest, RecordChange};
+pub use handle::{Controller, PublishRequest, RecordChange, Visit};
 pub use health::Health;
 pub use hidden::HiddenUploads;
 pub use observed::{Bootstrap, Connection, Generation, Observed, OnionFacts, TorFacts};
 pub use pacing::Window;
 pub use plan::{Step, plan};
 pub use ports::{
-    AddOnionError, CheckError, Checked, CredentialError, Fact, HiddenUpload, HsDir, Listeners, Listening, NewOnion,
-    RemoveOnionError, Tor, TorFact, TorProblem, Visitors,
+    AddOnionError, CheckError, CheckRequest, Checked, CredentialError, Fact, HiddenUpload, HsDir, Listeners, Listening,
+    NewOnion, RemoveOnionError, Tor, TorFact, TorProblem, VisitOutcome, VisitPolicy, Visitors,
 };
 pub use publication::{Evidence, Publication, Uploads};
 pub use reactor::{Reactor, Stop};

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -17,16 +17,16 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tracing::info;
 
+use crate::adapters::check::Check;
 use crate::adapters::control_source::ControlSource;
 use crate::controller::{
-    AddOnionError, Audience, Backoff, Bootstrap, CheckError, Checked, CredentialError, Fact, Generation, HiddenUpload,
-    HsDir, NewOnion, RemoveOnionError, Tor, TorFact, TorProblem, Visitors,
+    AddOnionError, Audience, Backoff, Bootstrap, CheckError, CheckRequest, Checked, CredentialError, Fact, Generation,
+    HiddenUpload, HsDir, NewOnion, RemoveOnionError, Tor, TorFact, TorProblem, Visitors,
 };
 use crate::errors::with_causes;
 use crate::torctl::{
-    self, AddOnion, Client, CommandError, ControlAddress, Credentials, Event, EventKind, FetchOutcome, HsDescAction,
-    HsDescEvent, InfoKey, Refusal, VersionStatus, fetch_descriptor, fetch_descriptor_from, parse_bootstrap_phase,
-    parse_time,
+    self, AddOnion, Client, CommandError, ControlAddress, Credentials, Event, EventKind, HsDescAction, HsDescEvent,
+    InfoKey, Refusal, VersionStatus, parse_bootstrap_phase, parse_time,
 };
 
 /// The first pause after a lost connection. A restarted Tor answers 0.01 to 0.1 s after its start.
@@ -44,11 +44,6 @@ const CONSENSUS_QUESTIONS: &[InfoKey] = &[InfoKey::ConsensusValidAfter, InfoKey:
 /// The event after which these have other answers.
 const CONSENSUS_ARRIVED: &str = "STATUS_CLIENT CONSENSUS_ARRIVED";
 
-/// Time for one HSDir to give a descriptor back: two circuits, over a slow bridge.
-const FETCH_PATIENCE: Duration = Duration::from_secs(20);
-/// HSDirs to ask for a descriptor, one after the other.
-const FETCHES: usize = 3;
-
 /// The reason of Tor's that only uploads fail for.
 const UPLOAD_FAILED: &str = "UPLOAD_REJECTED";
 /// Facts that may come while the first questions are answered. Thousands of services of others would not bring as many.
@@ -59,6 +54,10 @@ const EARLY_FACTS: usize = 64 * 1024;
 pub struct ControlPort {
     current: watch::Receiver<Option<Current>>,
     credentials: Arc<Credentials>,
+    /// For each private service that was added, the secret key of one more client: this program, for a check. It is in
+    /// memory alone, and another one in each life of the service.
+    probe_keys: Mutex<BTreeMap<OnionAddress, Arc<ClientSecretKey>>>,
+    checking: tokio::sync::Mutex<()>,
 }
 
 /// The connection that is up.
@@ -83,7 +82,8 @@ impl ControlPort {
             generation: Generation::default(),
         };
         let task = tokio::spawn(connector.run());
-        (Self { current, credentials }, task)
+        let (probe_keys, checking) = (Mutex::default(), tokio::sync::Mutex::default());
+        (Self { current, credentials, probe_keys, checking }, task)
     }
 
     fn client(&self, generation: Generation) -> Option<Client> {
@@ -91,20 +91,8 @@ impl ControlPort {
         current.as_ref().filter(|current| current.generation == generation).map(|current| current.client.clone())
     }
 
-    /// Fetches from one HSDir of this name, or from any, over a connection of its own.
-    async fn fetch(&self, address: &OnionAddress, hsdir: Option<&HsDir>) -> Result<FetchOutcome, CheckError> {
-        let current = self.current.borrow().clone();
-        let current = current.ok_or_else(|| CheckError::NoTor("there is no control connection".to_owned()))?;
-        let no_tor = |cause: &dyn std::error::Error| CheckError::NoTor(with_causes(cause));
-        let connected = Client::connect(&current.address, &self.credentials).await;
-        let (client, mut events) = connected.map_err(|cause| no_tor(&cause))?;
-        let fetched = match hsdir {
-            Some(hsdir) => {
-                fetch_descriptor_from(&client, &mut events, address, hsdir.fingerprint(), FETCH_PATIENCE).await
-            }
-            None => fetch_descriptor(&client, &mut events, address, FETCH_PATIENCE).await,
-        };
-        fetched.map_err(|cause| no_tor(&cause))
+    fn probe_keys(&self) -> MutexGuard<'_, BTreeMap<OnionAddress, Arc<ClientSecretKey>>> {
+        self.probe_keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,9 +108,13 @@ impl Tor for ControlPort {
                 AddOnionError::Failed(format!("earlier visitors can not be sent away: {}", with_causes(&cause)))
             })?;
         }
-        let clients: Option<Vec<ClientPublicKey>> = match &onion.shape.audience {
-            Audience::Everybody => None,
-            Audience::Clients(clients) => Some(clients.iter().copied().collect()),
+        let (clients, probe_key) = match &onion.shape.audience {
+            Audience::Everybody => (None, None),
+            Audience::Clients(clients) => {
+                let probe = ClientSecretKey::generate().map_err(|cause| AddOnionError::Failed(with_causes(&cause)))?;
+                let clients: Vec<ClientPublicKey> = clients.iter().copied().chain([probe.public_key()]).collect();
+                (Some(clients), Some(probe))
+            }
         };
         let mut command = AddOnion::new(&onion.key, onion.address, &onion.shape.ports);
         if let Some(clients) = &clients {
@@ -134,7 +126,12 @@ impl Tor for ControlPort {
         if let Some(defence) = onion.shape.proof_of_work {
             command = command.with_proof_of_work(defence);
         }
-        client.add_onion(&command).await.map_err(|cause| why_not_added(&cause))
+        client.add_onion(&command).await.map_err(|cause| why_not_added(&cause))?;
+        match probe_key {
+            Some(key) => self.probe_keys().insert(onion.address, Arc::new(key)),
+            None => self.probe_keys().remove(&onion.address),
+        };
+        Ok(())
     }
 
     fn disconnect(&self, generation: Generation) {
@@ -180,22 +177,13 @@ impl Tor for ControlPort {
         client.remove_client_auth(&address).await.map(drop).map_err(|cause| why_no_credential(&cause))
     }
 
-    async fn check(&self, address: OnionAddress, hsdirs: Vec<HsDir>) -> Result<Checked, CheckError> {
-        let mut asked = 0;
-        let mut timed_out = false;
-        for hsdir in hsdirs.iter().take(FETCHES).map(Some).chain(hsdirs.is_empty().then_some(None)) {
-            match self.fetch(&address, hsdir).await? {
-                FetchOutcome::Received { hsdir, .. } => {
-                    return Ok(Checked { hsdir: HsDir::from(hsdir), asked_in_vain: asked });
-                }
-                FetchOutcome::Failed { hsdirs } => asked += u32::try_from(hsdirs.len()).unwrap_or(u32::MAX),
-                FetchOutcome::TimedOut { .. } => timed_out = true,
-            }
-        }
-        if asked == 0 && timed_out {
-            return Err(CheckError::TimedOut { seconds: FETCH_PATIENCE.as_secs() });
-        }
-        Err(CheckError::NotFound { asked })
+    async fn check(&self, request: CheckRequest) -> Result<Checked, CheckError> {
+        let current = self.current.borrow().clone();
+        let current = current.ok_or_else(|| CheckError::NoTor("there is no control connection".to_owned()))?;
+        // One at a time: Tor has one key for an address, and each check takes its own away in the end.
+        let _turn = self.checking.lock().await;
+        let probe_key = self.probe_keys().get(&request.address).cloned();
+        Check { address: &current.address, credentials: &self.credentials, probe_key }.run(&request).await
     }
 }
 

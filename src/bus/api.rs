@@ -110,6 +110,22 @@ pub struct PublishOptions {
     pub client_authorization: Option<bool>,
 }
 
+/// What the network answered about a service.
+#[derive(Debug, Clone, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct CheckAnswer {
+    /// The HSDir that gave the descriptor back, by its fingerprint.
+    pub hsdir: String,
+    /// How many others were asked before it.
+    pub asked_in_vain: u32,
+    /// What came of connecting to the service: `answered`, `server-refused`, `failed`, or `not-tried`.
+    pub visit: String,
+    /// How long it took until the server had answered, in milliseconds.
+    pub visit_milliseconds: Option<u32>,
+    /// Why the service could not be reached, or was not tried.
+    pub problem: Option<String>,
+}
+
 /// An authorised client: its name, its public key, and whether its secret key is here.
 pub type Client = (String, String, bool);
 
@@ -224,9 +240,9 @@ pub trait Manager {
     /// or RATE:BURST).
     fn set_option(&self, name: &str, option: &str, value: &str) -> Result<bool, ApiError>;
 
-    /// Fetches the descriptor of a service back from an HSDir, which may take a minute; answers with the HSDir and how many
-    /// others were asked in vain before it.
-    fn check(&self, name: &str) -> Result<(String, u32), ApiError>;
+    /// Fetches the descriptor of a service back from an HSDir and, if `visit`, connects to the service through Tor. Both may
+    /// take a minute.
+    fn check(&self, name: &str, visit: bool) -> Result<CheckAnswer, ApiError>;
 
     /// The secret key of a service, 64 bytes. Whoever has it *is* the service.
     fn key(&self, name: &str) -> Result<Vec<u8>, ApiError>;

@@ -8,11 +8,11 @@ use tails_server_state::{Change, Wish};
 use zbus::object_server::SignalEmitter;
 
 use crate::bus::api::{
-    ApiError, Client, JoinRequest, JoinedProperties, Overview, PendingRequest, PublishOptions, ServiceProperties,
-    TorProperties,
+    ApiError, CheckAnswer, Client, JoinRequest, JoinedProperties, Overview, PendingRequest, PublishOptions,
+    ServiceProperties, TorProperties,
 };
 use crate::bus::{options, refusal, translate};
-use crate::controller::{Controller, RequestError};
+use crate::controller::{Controller, RequestError, Visit};
 
 /// The object at [`crate::bus::api::MANAGER_PATH`].
 #[derive(Debug)]
@@ -86,13 +86,12 @@ impl Manager {
         Ok(self.controller.change(name, change).await? == Change::Changed)
     }
 
-    /// Fetches the descriptor of a service back from an HSDir, which may take a minute; answers with the HSDir and how many
-    /// others were asked in vain before it.
-    #[zbus(out_args("hsdir", "asked_in_vain"))]
-    async fn check(&self, name: &str) -> Result<(String, u32), ApiError> {
-        let name = translate::service_name(name)?;
-        let checked = self.controller.check(name).await?.map_err(refusal::check)?;
-        Ok((checked.hsdir.fingerprint().to_owned(), checked.asked_in_vain))
+    /// Fetches the descriptor of a service back from an HSDir and, if `visit`, connects to the service through Tor, where a
+    /// SOCKS port of Tor's can be used. Both may take a minute. Never done unasked.
+    async fn check(&self, name: &str, visit: bool) -> Result<CheckAnswer, ApiError> {
+        let visit = if visit { Visit::Try } else { Visit::Skip };
+        let checked = self.controller.check(translate::service_name(name)?, visit).await?;
+        Ok(translate::check_answer(checked.map_err(refusal::check)?))
     }
 
     /// The secret key of a service: the 64 bytes of an expanded ed25519 key. Whoever has it *is* the service.

@@ -11,11 +11,13 @@ use tails_server_state::{
 use zeroize::Zeroizing;
 
 use crate::bus::api::{
-    ApiError, Client, JoinRequest, JoinedProperties, Overview, PendingRequest, PublishOptions, ServiceProperties,
-    StoreProblem, TorProperties,
+    ApiError, CheckAnswer, Client, JoinRequest, JoinedProperties, Overview, PendingRequest, PublishOptions,
+    ServiceProperties, StoreProblem, TorProperties,
 };
 use crate::bus::clock;
-use crate::controller::{Evidence, JoinedStatus, PublishRequest, ServiceStatus, Snapshot, TorStatus};
+use crate::controller::{
+    Checked, Evidence, JoinedStatus, PublishRequest, ServiceStatus, Snapshot, TorStatus, VisitOutcome,
+};
 
 pub(super) fn overview(picture: &Snapshot) -> Overview {
     let store = picture.store_problems.iter();
@@ -31,6 +33,23 @@ const fn evidence(evidence: Evidence) -> &'static str {
         Evidence::None => "none",
         Evidence::Proven => "proven",
         Evidence::Counted => "counted",
+    }
+}
+
+/// What the network answered about a service.
+pub(super) fn check_answer(checked: Checked) -> CheckAnswer {
+    let (visit, took, problem) = match checked.visit {
+        VisitOutcome::Answered(took) => ("answered", Some(took), None),
+        VisitOutcome::ServerRefused => ("server-refused", None, None),
+        VisitOutcome::Failed(why) => ("failed", None, Some(why)),
+        VisitOutcome::NotTried(why) => ("not-tried", None, Some(why)),
+    };
+    CheckAnswer {
+        hsdir: checked.hsdir.fingerprint().to_owned(),
+        asked_in_vain: checked.asked_in_vain,
+        visit: visit.to_owned(),
+        visit_milliseconds: took.map(|took| u32::try_from(took.as_millis()).unwrap_or(u32::MAX)),
+        problem,
     }
 }
 

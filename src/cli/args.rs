@@ -150,7 +150,7 @@ pub enum Verb {
         option: OptionName,
     },
 
-    /// Check that visitors can find a service: ask the Tor network for it
+    /// Check that visitors can find and reach a service: go there through the Tor network
     #[command(after_help = CHECK_HELP)]
     Check {
         /// The service
@@ -158,6 +158,9 @@ pub enum Verb {
         /// Whether and how long to wait.
         #[command(flatten)]
         wait: Wait,
+        /// Only look whether it can be found; do not connect to it
+        #[arg(long)]
+        no_visit: bool,
     },
 
     /// Move the key of a service, which is its address: export, import, renew
@@ -241,11 +244,15 @@ Examples:
   tails-server remove web --yes          for scripts";
 
 const CHECK_HELP: &str = "\
-An HSDir is one of the relays of the Tor network that visitors ask where a service is. This asks one of those that should
-know of it. It is never done by itself, and never connects to the service.
+First it asks an HSDir, one of the relays of the Tor network that tell visitors where a service is. Then it connects to the
+service as a visitor would, through a SOCKS port of this Tor on a circuit of its own, and hangs up at once: your server sees
+one connection. A private service lets the controller in with a key that exists in its memory alone. It is never done by
+itself, and never without Tor. It ends with 1 if the service can not be found, or not be reached; where no SOCKS port can be
+used, it says so.
 
 Examples:
   tails-server check web
+  tails-server check web --no-visit             only ask the HSDir
   tails-server check web --wait --timeout 120   wait until it is published, two minutes at most";
 
 const WATCH_HELP: &str = "\

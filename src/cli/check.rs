@@ -4,7 +4,7 @@
 use serde::Serialize;
 use tails_server_state::ServiceName;
 
-use crate::bus::api::ApiError;
+use crate::bus::api::{ApiError, CheckAnswer};
 use crate::cli::args::Wait;
 use crate::cli::error::Failure;
 use crate::cli::follow;
@@ -12,29 +12,68 @@ use crate::cli::output::{Form, print};
 use crate::cli::session::{CHECK_PATIENCE, Session};
 use crate::cli::talk::say;
 
-/// A descriptor that was fetched back.
+/// What the network answered.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Found {
+struct Checked {
     name: String,
     found: bool,
     hsdir: String,
     asked_in_vain: u32,
+    /// Nothing if it was not tried.
+    reached: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reached_after_seconds: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
 }
 
-pub(super) async fn check(session: &Session, name: &ServiceName, wait: Wait, form: Form) -> Result<(), Failure> {
+pub(super) async fn check(
+    session: &Session,
+    name: &ServiceName,
+    wait: Wait,
+    visit: bool,
+    form: Form,
+) -> Result<(), Failure> {
     if wait.wait {
         follow::until_published(session, name, wait.timeout).await?;
     }
-    match session.manager.check(name.as_str()).await {
-        Ok((hsdir, asked_in_vain)) => {
-            print(&Found { name: name.to_string(), found: true, hsdir, asked_in_vain }, form)?;
-            say(&format!("Visitors can find \"{name}\": a relay that they ask gave its descriptor back."));
-            Ok(())
-        }
+    let answer = match session.manager.check(name.as_str(), visit).await {
+        Ok(answer) => answer,
         Err(ApiError::Bus(zbus::Error::InputOutput(cause))) if cause.kind() == std::io::ErrorKind::TimedOut => {
-            Err(Failure::NoAnswer(CHECK_PATIENCE))
+            return Err(Failure::NoAnswer(CHECK_PATIENCE));
         }
-        Err(error) => Err(session.failure(name, error).await),
+        Err(error) => return Err(session.failure(name, error).await),
+    };
+    let CheckAnswer { hsdir, asked_in_vain, visit, visit_milliseconds, problem } = answer;
+    let reached = match visit.as_str() {
+        "answered" => Some(true),
+        "server-refused" | "failed" => Some(false),
+        _ => None,
+    };
+    let reached_after_seconds = visit_milliseconds.map(|milliseconds| f64::from(milliseconds) / 1000.0);
+    let problem = if visit == "server-refused" { Some(SERVER_REFUSED.to_owned()) } else { problem };
+    let shown = Checked {
+        name: name.to_string(),
+        found: true,
+        hsdir,
+        asked_in_vain,
+        reached,
+        reached_after_seconds,
+        problem: problem.clone(),
+    };
+    print(&shown, form)?;
+    say(&format!("Visitors can find \"{name}\": a relay that they ask gave its descriptor back."));
+    match (reached, problem) {
+        (Some(true), _) => say("They can reach it: a connection through Tor was taken by your server."),
+        (None, Some(why)) => say(&format!("Whether they can reach it was not tried: {why}.")),
+        (None, None) => {}
+        (Some(false), why) => {
+            let at_server = visit == "server-refused";
+            return Err(Failure::NotReached { name: name.clone(), why: why.unwrap_or_default(), at_server });
+        }
     }
+    Ok(())
 }
+
+const SERVER_REFUSED: &str = "the server behind it did not take the connection";

@@ -83,6 +83,8 @@ pub(super) enum Failure {
     },
     #[error("\"{name}\" is remembered, and Tor can not reach it yet{}", problem.as_ref().map(|problem| format!(": {problem}")).unwrap_or_default())]
     NotReady { name: ServiceName, problem: Option<String> },
+    #[error("\"{name}\" can be found, and not be reached: {why}")]
+    NotReached { name: ServiceName, why: String, at_server: bool },
     #[error("the client \"{client}\" of \"{service}\" has another key than the request")]
     OtherKey { service: ServiceName, client: ClientName },
     #[error("you joined no service \"{name}\"")]
@@ -165,6 +167,7 @@ impl Failure {
             Self::CannotAsk(_) | Self::NotConfirmed(_) => 6,
             Self::Refused { because: Refusal::Failed, .. }
             | Self::ServiceFailed { .. }
+            | Self::NotReached { .. }
             | Self::RemovedMeanwhile(_)
             | Self::Expired(_)
             | Self::OtherKey { .. }
@@ -230,6 +233,12 @@ impl Failure {
             Self::Read { .. } | Self::Write { .. } => None,
             Self::OtherKey { service, client } => Some(format!(
                 "Give it another name with --for, or remove the one that is there: tails-server client remove {service} {client}"
+            )),
+            Self::NotReached { at_server: true, .. } => {
+                Some("See whether your server runs, listens on the target, and lets this computer connect".into())
+            }
+            Self::NotReached { name, at_server: false, .. } => Some(format!(
+                "Check again in a minute. If it stays so: tails-server disable {name}, then enable; see Tor's own log for why"
             )),
             Self::NotReady { .. } => Some("It works as soon as Tor has its key; see `tails-server joined`".into()),
             Self::NotJoined { similar: Some(similar), .. } => {

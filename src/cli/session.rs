@@ -16,8 +16,8 @@ use crate::cli::error::Failure;
 
 /// Remembering takes milliseconds, on a slow and busy USB stick a few seconds.
 pub(super) const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
-/// Three HSDirs are asked, twenty seconds each.
-pub(super) const CHECK_PATIENCE: Duration = Duration::from_secs(90);
+/// Three HSDirs are asked, twenty seconds each, and a visit takes up to a minute.
+pub(super) const CHECK_PATIENCE: Duration = Duration::from_secs(150);
 /// A controller that runs lets its own user in within a millisecond.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// Typing errors per letters that are worth asking "did you mean": one in a name of three letters, two in one of six.

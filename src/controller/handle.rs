@@ -50,13 +50,22 @@ pub enum RecordChange {
     ProofOfWork(Option<ProofOfWork>),
 }
 
+/// Whether a check connects to the service, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visit {
+    /// Through Tor, where a SOCKS port can be used.
+    Try,
+    /// Only its descriptor is looked for.
+    Skip,
+}
+
 /// What a face asks of the loop.
 #[derive(Debug)]
 pub(super) enum Request {
     /// Something to do with the store, and what it is about.
     Remember(About, Act),
     /// A question to the network.
-    Check(ServiceName, oneshot::Sender<Result<Result<Checked, CheckError>, RequestError>>),
+    Check(ServiceName, Visit, oneshot::Sender<Result<Result<Checked, CheckError>, RequestError>>),
 }
 
 /// What a request is about. Whatever failed with it before is tried anew at once.
@@ -237,13 +246,14 @@ impl Controller {
         self.remember(About::Nothing, move |store| Ok(store.remove_request(&name)?)).await
     }
 
-    /// Fetches the descriptor of a service back from an HSDir. Never done unasked.
+    /// Fetches the descriptor of a service back from an HSDir and, if so wished, connects to the service through Tor. Never
+    /// done unasked.
     ///
     /// # Errors
     /// There is no such service.
-    pub async fn check(&self, name: ServiceName) -> Result<Result<Checked, CheckError>, RequestError> {
+    pub async fn check(&self, name: ServiceName, visit: Visit) -> Result<Result<Checked, CheckError>, RequestError> {
         let (reply, answer) = oneshot::channel();
-        self.requests.send(Request::Check(name, reply)).await.map_err(|_| RequestError::Stopping)?;
+        self.requests.send(Request::Check(name, visit, reply)).await.map_err(|_| RequestError::Stopping)?;
         answer.await.map_err(|_| RequestError::Stopping)?
     }
 

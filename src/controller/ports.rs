@@ -6,8 +6,9 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::time::Duration;
 
-use tails_server_state::{ClientSecretKey, DescriptorId, OnionAddress, OnionKey, Target, TimePeriod};
+use tails_server_state::{ClientSecretKey, DescriptorId, OnionAddress, OnionKey, Target, TimePeriod, VirtualPort};
 
 use crate::controller::observed::{Bootstrap, Generation};
 use crate::controller::shape::OnionShape;
@@ -46,13 +47,8 @@ pub trait Tor: Send + Sync + 'static {
         address: OnionAddress,
     ) -> impl Future<Output = Result<(), CredentialError>> + Send;
 
-    /// Fetches the descriptor of an own service back from one of these HSDirs, or from those that Tor chooses if none is
-    /// named.
-    fn check(
-        &self,
-        address: OnionAddress,
-        hsdirs: Vec<HsDir>,
-    ) -> impl Future<Output = Result<Checked, CheckError>> + Send;
+    /// Asks the network for an own service, as a visitor would.
+    fn check(&self, request: CheckRequest) -> impl Future<Output = Result<Checked, CheckError>> + Send;
 
     /// Closes the control connection of this generation, and with it every service that was added on it. A new one
     /// follows by itself.
@@ -232,9 +228,46 @@ pub enum CredentialError {
     Refused(String),
 }
 
+/// What to ask the network about an own service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckRequest {
+    /// Its address.
+    pub address: OnionAddress,
+    /// The HSDirs to ask for its descriptor, one after the other; those that Tor chooses if none is named.
+    pub hsdirs: Vec<HsDir>,
+    /// Whether to connect to it through Tor, too.
+    pub visit: VisitPolicy,
+}
+
+/// Whether to connect to an own service through Tor, once its descriptor was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VisitPolicy {
+    /// No.
+    Never,
+    /// To this port; if the service is private, with a key that only this controller has.
+    WithProbeKey(VirtualPort),
+    /// To this port, with the key that Tor has for it because it was joined here.
+    WithTorsKey(VirtualPort),
+}
+
+/// What came of connecting to an own service through Tor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VisitOutcome {
+    /// The server took the connection after this time.
+    Answered(Duration),
+    /// Tor reached the service, and the server did not take the connection.
+    ServerRefused,
+    /// Tor did not reach the service.
+    Failed(String),
+    /// It was not tried, for this reason.
+    NotTried(String),
+}
+
 /// A descriptor that was fetched back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checked {
+    /// Whether the service could be reached, too.
+    pub visit: VisitOutcome,
     /// The HSDir that it came from.
     pub hsdir: HsDir,
     /// How many HSDirs were asked before it.

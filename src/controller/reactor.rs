@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tails_server_state::{OnionAddress, Persistence, Store, Target, Wish};
+use tails_server_state::{OnionAddress, Persistence, Store, StoredService, Target, Wish};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -15,10 +15,10 @@ use tracing::{error, info, warn};
 
 use crate::controller::desired::Desired;
 use crate::controller::error::RequestError;
-use crate::controller::handle::{About, Act, Answer, Controller, Request};
+use crate::controller::handle::{About, Act, Answer, Controller, Request, Visit};
 use crate::controller::observed::Observed;
 use crate::controller::plan::plan;
-use crate::controller::ports::{Fact, Listening, Tor, Visitors};
+use crate::controller::ports::{CheckRequest, Fact, Listening, Tor, VisitPolicy, Visitors};
 use crate::controller::reactor::steps::StepEnd;
 use crate::controller::retries::Retries;
 use crate::controller::status::{Outlook, Problem, Snapshot, status};
@@ -182,16 +182,27 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
                     Remembered { about, desired: Desired::of(&store), store_problems: store_problems(&store), answer }
                 });
             }
-            Request::Check(name, reply) => match self.desired.service(&name) {
+            Request::Check(name, visit, reply) => match self.desired.service(&name) {
                 Some(service) => {
-                    let (tor, address) = (Arc::clone(&self.tor), service.address);
-                    let hsdirs = self.observed.hsdirs(&address);
-                    self.checks.spawn(async move { drop(reply.send(Ok(tor.check(address, hsdirs).await))) });
+                    let (tor, request) = (Arc::clone(&self.tor), self.check_request(service, visit));
+                    self.checks.spawn(async move { drop(reply.send(Ok(tor.check(request).await))) });
                 }
                 None => drop(reply.send(Err(RequestError::Unknown(name)))),
             },
         }
         true
+    }
+
+    fn check_request(&self, service: &StoredService, visit: Visit) -> CheckRequest {
+        let address = service.address;
+        let port = service.record.ports().iter().next().map(|mapping| mapping.virtual_port);
+        let is_joined = self.desired.joined().any(|(_, joined)| joined.address == address);
+        let visit = match (visit, port) {
+            (Visit::Try, Some(port)) if is_joined => VisitPolicy::WithTorsKey(port),
+            (Visit::Try, Some(port)) => VisitPolicy::WithProbeKey(port),
+            (Visit::Skip, _) | (Visit::Try, None) => VisitPolicy::Never,
+        };
+        CheckRequest { address, hsdirs: self.observed.hsdirs(&address), visit }
     }
 
     fn remembered(&mut self, remembered: Result<Remembered, JoinError>) -> bool {

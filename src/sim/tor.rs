@@ -6,8 +6,8 @@ use std::time::Duration;
 use tails_server_state::{ClientSecretKey, DescriptorId, OnionAddress};
 
 use crate::controller::{
-    AddOnionError, CheckError, Checked, CredentialError, Generation, HsDir, NewOnion, RemoveOnionError, Tor, TorFact,
-    Visitors,
+    AddOnionError, CheckError, CheckRequest, Checked, CredentialError, Generation, HsDir, NewOnion, RemoveOnionError,
+    Tor, TorFact, VisitOutcome, VisitPolicy, Visitors,
 };
 use crate::sim::machine::Machine;
 
@@ -15,6 +15,8 @@ use crate::sim::machine::Machine;
 const BEFORE_UPLOADS: Duration = Duration::from_secs(1);
 /// A real upload takes 0.1 to 0.3 seconds.
 const UPLOAD: Duration = Duration::from_millis(200);
+/// A visit of an own service takes as long on a private network.
+const VISIT: Duration = Duration::from_millis(300);
 /// HSDirs per service; a large network has eight for each of two descriptors.
 const HSDIRS: usize = 4;
 
@@ -106,9 +108,13 @@ impl Tor for SimulatedTor {
         Ok(())
     }
 
-    async fn check(&self, address: OnionAddress, _hsdirs: Vec<HsDir>) -> Result<Checked, CheckError> {
-        if self.0.lock().onions.contains_key(&address) {
-            Ok(Checked { hsdir: hsdir(0), asked_in_vain: 0 })
+    async fn check(&self, request: CheckRequest) -> Result<Checked, CheckError> {
+        if self.0.lock().onions.contains_key(&request.address) {
+            let visit = match request.visit {
+                VisitPolicy::Never => VisitOutcome::NotTried("it was not asked for".to_owned()),
+                VisitPolicy::WithProbeKey(_) | VisitPolicy::WithTorsKey(_) => VisitOutcome::Answered(VISIT),
+            };
+            Ok(Checked { hsdir: hsdir(0), asked_in_vain: 0, visit })
         } else {
             Err(CheckError::NotFound { asked: 1 })
         }

@@ -40,10 +40,10 @@ pub struct AddOnion<'a> {
 }
 
 impl<'a> AddOnion<'a> {
-    /// The most clients of one service.
+    /// The most clients of one service: those that a person may let in, and one more for checks by the host itself.
     // The descriptor holds all of them and has a maximum size: tor 0.4.9.11 published 330 clients, and took 400 without a
     // word and never published them.
-    pub const MOST_CLIENTS: usize = 256;
+    pub const MOST_CLIENTS: usize = tails_server_state::MOST_CLIENTS + 1;
 
     /// A service that everybody with the address may reach, as often as Tor can.
     #[must_use]

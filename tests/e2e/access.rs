@@ -55,7 +55,10 @@ fn who_was_invited_gets_in_and_who_was_removed_does_not() {
     assert!(gets_in(&theirs, &address));
 
     let check: Value = serde_json::from_str(&host.cli(["check", "web", "--json"]).succeeded().stdout).unwrap();
-    assert_eq!(check["found"], true, "{check}");
+    assert_eq!((&check["found"], &check["reached"]), (&Value::from(true), &Value::from(true)), "{check}");
+    let check: Value =
+        serde_json::from_str(&host.cli(["check", "web", "--no-visit", "--json"]).succeeded().stdout).unwrap();
+    assert_eq!((&check["found"], &check["reached"]), (&Value::from(true), &Value::Null), "{check}");
 
     let answer = host.cli(["client", "remove", "web", "alice", "--yes"]).succeeded();
     assert!(answer.stderr.contains("ended at"), "{answer:#?}");
