@@ -158,11 +158,11 @@ async fn knock(proxy: Box<dyn Stream>, address: &OnionAddress, port: VirtualPort
 
 /// The words for a refusal, for the middle of a sentence.
 fn words(cause: &tokio_socks::Error) -> String {
-    match cause {
-        // Tor's extended errors are beyond those of RFC 1928.
-        tokio_socks::Error::UnknownError => "Tor could not connect to it".to_owned(),
-        cause => format!("Tor could not connect to it ({})", cause.to_string().to_ascii_lowercase()),
+    // Tor's extended errors are beyond those of RFC 1928.
+    if matches!(cause, tokio_socks::Error::UnknownError) {
+        return "Tor could not connect to it".to_owned();
     }
+    format!("Tor could not connect to it ({})", cause.to_string().to_ascii_lowercase())
 }
 
 #[cfg(test)]
