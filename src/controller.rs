@@ -28,7 +28,7 @@ pub use error::{RequestError, RequestErrorKind};
 pub use handle::{Controller, PublishRequest, RecordChange, Visit};
 pub use health::Health;
 pub use hidden::HiddenUploads;
-pub use observed::{Bootstrap, Connection, Generation, Observed, OnionFacts, TorFacts};
+pub use observed::{Bootstrap, BootstrapWarning, Connection, Generation, Observed, OnionFacts, TorFacts};
 pub use pacing::Window;
 pub use plan::{Step, plan};
 pub use ports::{

@@ -20,8 +20,8 @@ use tracing::info;
 use crate::adapters::check::Check;
 use crate::adapters::control_source::ControlSource;
 use crate::controller::{
-    AddOnionError, Audience, Backoff, Bootstrap, CheckError, CheckRequest, Checked, CredentialError, Fact, Generation,
-    HiddenUpload, HsDir, NewOnion, RemoveOnionError, Tor, TorFact, TorProblem, Visitors,
+    AddOnionError, Audience, Backoff, Bootstrap, BootstrapWarning, CheckError, CheckRequest, Checked, CredentialError,
+    Fact, Generation, HiddenUpload, HsDir, NewOnion, RemoveOnionError, Tor, TorFact, TorProblem, Visitors,
 };
 use crate::errors::with_causes;
 use crate::torctl::{
@@ -400,7 +400,8 @@ async fn lost(client: &Client) -> TorProblem {
 }
 
 fn bootstrap(phase: torctl::Bootstrap) -> Bootstrap {
-    let warning = phase.problem.filter(|problem| problem.worth_telling).map(|problem| problem.warning);
+    let warning = phase.problem.filter(|problem| problem.worth_telling);
+    let warning = warning.map(|problem| BootstrapWarning { words: problem.warning, reason: problem.reason });
     Bootstrap { percent: phase.progress, summary: phase.summary, warning }
 }
 

@@ -136,9 +136,20 @@ fn in_words(change: &Change<'_>) -> String {
         None => text,
     };
     match change {
-        Change::Service { name, state, uploads_confirmed, uploads_attempted, access_settled, problem, .. } => {
+        Change::Service {
+            name,
+            state,
+            uploads_confirmed,
+            uploads_attempted,
+            next_uploads_confirmed,
+            next_uploads_attempted,
+            access_settled,
+            problem,
+            ..
+        } => {
+            let next = format!("next {next_uploads_confirmed}/{next_uploads_attempted}");
             let ending = if *access_settled { "" } else { ", an access is ending" };
-            with(format!("{name} {state} {uploads_confirmed}/{uploads_attempted}{ending}"), *problem)
+            with(format!("{name} {state} {uploads_confirmed}/{uploads_attempted}, {next}{ending}"), *problem)
         }
         Change::Removed { name } => format!("{name} removed"),
         Change::Joined { name, ready, problem } => {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::controller::pacing::SLOT_PATIENCE;
 use crate::controller::publication::{Evidence, Publication};
 
-/// Time without a word of any upload before an unpublished service counts as wedged.
+/// Time without a confirmed upload before an unpublished service counts as wedged.
 // Tor tries each HSDir anew within a minute; over a slow bridge an upload takes half of that.
 const PUBLISH_PATIENCE: Duration = Duration::from_secs(90);
 
@@ -68,7 +68,7 @@ impl Health {
     ) -> Option<Instant> {
         let patience = PUBLISH_PATIENCE * 2_u32.pow(self.healed(address).min(DOUBLINGS));
         Some(match publication.evidence(now) {
-            Evidence::None => publication.heard_at().max(online_since) + patience,
+            Evidence::None => publication.progressed_at().max(online_since) + patience,
             Evidence::Proven | Evidence::Counted => publication.renewal_due().max(online_since + patience),
         })
     }

@@ -2,6 +2,7 @@
 //! What is so: the facts, folded together.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use tails_server_state::{OnionAddress, TimePeriod};
 use tokio::time::Instant;
@@ -25,9 +26,22 @@ pub struct Bootstrap {
     pub percent: u8,
     /// What Tor is at, in its own words.
     pub summary: String,
-    /// Why it does not get further, in its own words.
-    pub warning: Option<String>,
+    /// Why it does not get further.
+    pub warning: Option<BootstrapWarning>,
 }
+
+/// Why Tor does not get further in connecting to the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootstrapWarning {
+    /// In Tor's own words.
+    pub words: String,
+    /// Tor's name for it, such as `NOROUTE`.
+    pub reason: String,
+}
+
+/// Time without any progress before a bootstrap counts as stuck.
+// With a slow bridge a phase takes a minute; Tor itself warns only of relays that it could not connect to.
+pub(super) const STUCK_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Whether there is a control connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +66,8 @@ pub struct TorFacts {
     pub connection: Connection,
     /// How far Tor has come.
     pub bootstrap: Bootstrap,
+    /// When it last came further.
+    pub progressed_at: Instant,
     /// Whether Tor has enough directory information.
     pub enough_directory: bool,
     /// Whether Tor has a working circuit.
@@ -78,6 +94,12 @@ impl TorFacts {
     #[must_use]
     pub const fn is_bootstrapped(&self) -> bool {
         self.is_connected() && self.bootstrap.percent == 100
+    }
+
+    /// When its bootstrap counts as stuck, unless it comes further before.
+    #[must_use]
+    pub fn stuck_at(&self) -> Option<Instant> {
+        (self.is_connected() && !self.is_bootstrapped()).then(|| self.progressed_at + STUCK_PATIENCE)
     }
 
     /// Whether Tor can reach the network now.
@@ -135,6 +157,7 @@ impl Default for Observed {
                 generation: Generation::default(),
                 connection: Connection::Pending,
                 bootstrap: Bootstrap::default(),
+                progressed_at: Instant::now(),
                 enough_directory: false,
                 circuits: false,
                 online_since: None,
@@ -194,7 +217,7 @@ impl Observed {
             let expires = onion.publication.as_ref().and_then(Publication::expires);
             [late, self.wedged_at(address), expires].into_iter().flatten().filter(later).min()
         };
-        self.onions.iter().filter_map(of).min()
+        self.onions.iter().filter_map(of).chain(self.tor.stuck_at().filter(later)).min()
     }
 
     /// How many services keep others waiting.
@@ -248,12 +271,20 @@ impl Observed {
         }
         let now = self.now;
         match fact {
-            TorFact::Connected { version } => self.tor.connection = Connection::Up { version },
+            TorFact::Connected { version } => {
+                self.tor.connection = Connection::Up { version };
+                self.tor.progressed_at = now;
+            }
             TorFact::Lost(problem) => {
                 self.forget_connection();
                 self.tor.connection = Connection::Lost(problem);
             }
-            TorFact::Bootstrap(bootstrap) => self.tor.bootstrap = bootstrap,
+            TorFact::Bootstrap(bootstrap) => {
+                if bootstrap.percent != self.tor.bootstrap.percent {
+                    self.tor.progressed_at = now;
+                }
+                self.tor.bootstrap = bootstrap;
+            }
             TorFact::EnoughDirectory(enough) => self.tor.enough_directory = enough,
             TorFact::Circuits(circuits) => self.tor.circuits = circuits,
             TorFact::OnionAdded(address) => {

@@ -72,6 +72,7 @@ pub struct Publication {
     under_way: BTreeMap<HsDir, UnderWay>,
     counted_at: Option<Instant>,
     heard_at: Instant,
+    progressed_at: Instant,
     tally: Tally,
 }
 
@@ -112,6 +113,7 @@ impl Publication {
             under_way: BTreeMap::new(),
             counted_at: None,
             heard_at: now,
+            progressed_at: now,
             tally: Tally {
                 evidence: Evidence::None,
                 current: Uploads::default(),
@@ -158,7 +160,7 @@ impl Publication {
     /// answers to an earlier life of the service.
     pub fn confirm(&mut self, hsdir: &HsDir, now: Instant) {
         if let Some(under_way) = self.under_way.get_mut(hsdir) {
-            self.heard_at = now;
+            (self.heard_at, self.progressed_at) = (now, now);
             under_way.confirmations += 1;
             self.settle(hsdir, now);
         }
@@ -186,14 +188,14 @@ impl Publication {
     /// As many uploads as it needs were confirmed while a filter hid which service they were of.
     pub fn count(&mut self, now: Instant) {
         self.counted_at = Some(now);
-        self.heard_at = now;
+        (self.heard_at, self.progressed_at) = (now, now);
         self.recount(now);
     }
 
     /// Nothing that was proven before counts any more: time went on without us.
     pub fn doubt(&mut self, now: Instant) {
         self.counted_at = None;
-        self.heard_at = now;
+        (self.heard_at, self.progressed_at) = (now, now);
         self.under_way.clear();
         self.descriptors.values_mut().for_each(|descriptor| descriptor.confirmed.clear());
         self.recount(now);
@@ -237,10 +239,11 @@ impl Publication {
         self.tally.expires
     }
 
-    /// When Tor last told anything of its uploads, or was given the service.
+    /// When an upload was last confirmed, what was proven was lost, or Tor was given the service: uploads that begin and
+    /// fail again and again are no progress.
     #[must_use]
-    pub const fn heard_at(&self) -> Instant {
-        self.heard_at
+    pub const fn progressed_at(&self) -> Instant {
+        self.progressed_at
     }
 
     /// When the descriptors count as not being renewed, unless something is heard before.
@@ -262,7 +265,11 @@ impl Publication {
     }
 
     fn recount(&mut self, now: Instant) {
+        let before = self.tally;
         self.tally = self.tally(now);
+        if self.tally.evidence == Evidence::None && before.evidence != Evidence::None {
+            self.progressed_at = now;
+        }
     }
 
     fn tally(&self, now: Instant) -> Tally {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What people see: a pure function of wishes and facts.
 
+mod tor;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -10,10 +12,11 @@ use tails_server_state::{
 use tokio::time::Instant;
 
 use crate::controller::desired::Desired;
-use crate::controller::observed::{Connection, Observed, TorFacts};
+use crate::controller::observed::Observed;
 use crate::controller::plan::{is_backed, welcome};
 use crate::controller::publication::{Evidence, Uploads};
 use crate::controller::shape::OnionShape;
+use crate::controller::status::tor::{tor_problem, tor_status};
 
 /// The state of one service, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -189,7 +192,7 @@ fn joined_status(joined: &JoinedService, observed: &Observed) -> JoinedStatus {
     let ready = observed.tor.is_connected() && observed.credentials.contains(&joined.address);
     let problem = match observed.held.get(&joined.address) {
         Some(problem) => Some(problem.clone()),
-        None if !observed.tor.is_connected() => tor_problem(&observed.tor),
+        None if !observed.tor.is_connected() => tor_problem(observed),
         None => None,
     };
     JoinedStatus { joined: joined.clone(), ready, problem }
@@ -226,7 +229,7 @@ fn service_status(service: &StoredService, observed: &Observed) -> ServiceStatus
         State::Publishing => held.cloned().or_else(|| slow(service, observed)),
         State::Stopping | State::Failed => held.cloned(),
         State::Starting => nobody_listens(service, observed),
-        State::WaitingForTor => tor_problem(&observed.tor),
+        State::WaitingForTor => tor_problem(observed),
     };
     // Where the service is open to everybody, nobody is connected who should not be.
     let welcome = welcome(service);
@@ -299,64 +302,4 @@ fn nobody_listens(service: &StoredService, observed: &Observed) -> Option<Proble
         hint: Some("Start the server that should answer there; the service is published as soon as it listens".into()),
         outlook: Outlook::Retrying,
     })
-}
-
-fn tor_status(observed: &Observed) -> TorStatus {
-    let tor = &observed.tor;
-    TorStatus {
-        connected: tor.is_connected(),
-        version: match &tor.connection {
-            Connection::Up { version } => Some(version.clone()),
-            Connection::Pending | Connection::Lost(_) => None,
-        },
-        bootstrap_percent: tor.bootstrap.percent,
-        bootstrap_summary: tor.bootstrap.summary.clone(),
-        online: tor.is_online(),
-        problem: tor_problem(tor),
-        warnings: warnings(observed),
-    }
-}
-
-/// What Tor said that keeps nothing from working at the moment.
-fn warnings(observed: &Observed) -> Vec<Problem> {
-    let skew = observed.tor.clock_skew.map(|seconds| {
-        let (direction, minutes) = (if seconds > 0 { "ahead" } else { "behind" }, seconds.unsigned_abs() / 60);
-        Problem {
-            message: format!("the clock of this computer is {minutes} minutes {direction}, Tor says"),
-            hint: Some(
-                "Set the clock; with a wrong one Tor may not connect, and nobody may find the services".to_owned(),
-            ),
-            outlook: Outlook::Lasting,
-        }
-    });
-    let version = observed.tor.recommended_versions.as_ref().map(|recommended| Problem {
-        message: "the Tor network advises against this version of Tor".to_owned(),
-        hint: Some(format!("Upgrade Tor; recommended are {recommended}")),
-        outlook: Outlook::Lasting,
-    });
-    let hiding = observed.hidden.is_hiding().then(|| Problem {
-        message: "a filter before Tor's control port hides which service an upload belongs to".to_owned(),
-        hint: Some(
-            "Publication can only be counted, not proven; the profile of Tails Server passes the whole event"
-                .to_owned(),
-        ),
-        outlook: Outlook::Lasting,
-    });
-    skew.into_iter().chain(version).chain(hiding).collect()
-}
-
-fn tor_problem(tor: &TorFacts) -> Option<Problem> {
-    let (message, hint) = match &tor.connection {
-        Connection::Pending => return None,
-        Connection::Lost(problem) => (problem.message.clone(), problem.hint.clone()),
-        Connection::Up { .. } => match &tor.bootstrap.warning {
-            Some(warning) => (format!("Tor does not get further: {warning}"), None),
-            None if tor.is_bootstrapped() && !tor.is_online() => {
-                let hint = "It publishes again by itself once it is online; see whether this computer is connected";
-                ("Tor is not connected to the network".to_owned(), Some(hint.to_owned()))
-            }
-            None => return None,
-        },
-    };
-    Some(Problem { message, hint, outlook: Outlook::Retrying })
 }

@@ -333,6 +333,22 @@ fn a_wedged_service_gets_a_new_life_and_ever_more_patience() {
     observed.tick(now + minute * 60);
     assert_eq!(plan(&desired, &observed), []);
 
+    // Uploads that begin and fail again and again are no progress.
+    observed.tor.circuits = true;
+    observed.tick(now + minute * 61);
+    observed.health.recovered(&address());
+    let begin = |observed: &mut Observed| {
+        let (moment, hsdir) = (observed.now, HsDir::from("B".to_owned()));
+        let publication = observed.onions.get_mut(&address()).unwrap().publication.as_mut().unwrap();
+        publication.begin(hsdir.clone(), DescriptorId::from_bytes([1; 32]), moment);
+        publication.fail(&hsdir, Some(DescriptorId::from_bytes([1; 32])), moment);
+    };
+    for (minutes, expected) in [(61, &[][..]), (62, &[]), (63, &heal)] {
+        observed.tick(now + minute * minutes);
+        begin(&mut observed);
+        assert_eq!(plan(&desired, &observed), expected, "{minutes}");
+    }
+
     // What is published is wedged when it is not renewed.
     let (_, mut observed) = PUBLISHED.build(address());
     observed.tick(now + minute * 149);
