@@ -244,10 +244,10 @@ Examples:
   tails-server remove web --yes          for scripts";
 
 const CHECK_HELP: &str = "\
-First it asks an HSDir, one of the relays of the Tor network that tell visitors where a service is. Then it connects to the
-service as a visitor would, through a SOCKS port of this Tor on a circuit of its own, and hangs up at once: your server sees
-one connection. A private service lets the controller in with a key that exists in its memory alone. It is never done by
-itself, and never without Tor. It ends with 1 if the service can not be found, or not be reached; where no SOCKS port can be
+First it asks an HSDir, one of the relays of the Tor network that tell visitors where a service is. Then it connects to the \
+service as a visitor would, through a SOCKS port of this Tor on a circuit of its own, and hangs up at once: your server sees \
+one connection. A private service lets the controller in with a key that exists in its memory alone. It is never done by \
+itself, and never without Tor. It ends with 1 if the service can not be found, or not be reached; where no SOCKS port can be \
 used, it says so.
 
 Examples:

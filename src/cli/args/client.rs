@@ -81,7 +81,7 @@ Examples:
   tails-server client list web --json | jq .[].name   the names, for scripts";
 
 const SHOW_HELP: &str = "\
-Send it only in a way that nobody else can read. Tor Browser asks for `tor-browser-key` when it opens the address; a Tor
+Send it only in a way that nobody else can read. Tor Browser asks for `tor-browser-key` when it opens the address; a Tor \
 takes `auth-private` as a file *.auth_private in its ClientOnionAuthDir, and so does `tails-server join`.
 
 Examples:

@@ -76,7 +76,7 @@ pub struct Ask {
 }
 
 pub(super) const INVITE_HELP: &str = "\
-Whoever reads an invitation to a private service can connect to it, unless it answers a request. When it expires it can
+Whoever reads an invitation to a private service can connect to it, unless it answers a request. When it expires it can \
 no longer be used; who has used it keeps the access until `tails-server client remove`.
 
 Examples:
@@ -86,7 +86,7 @@ Examples:
   tails-server invite web --for alice --request alice.txt   the answer to her request";
 
 pub(super) const JOIN_HELP: &str = "\
-It also takes a line of an .auth_private file. What is written on a command line stays in the history of the shell, and
+It also takes a line of an .auth_private file. What is written on a command line stays in the history of the shell, and \
 other users can see it: so an invitation with a secret in it is taken from a file or from standard input only.
 
 Examples:
@@ -105,7 +105,7 @@ Examples:
   tails-server leave chess --yes         for scripts";
 
 pub(super) const REQUEST_HELP: &str = "\
-The request has no secret in it: send it in any way to the host of a service. The invitation that answers it is of use to
+The request has no secret in it: send it in any way to the host of a service. The invitation that answers it is of use to \
 nobody else.
 
 Examples:

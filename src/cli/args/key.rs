@@ -56,7 +56,7 @@ Examples:
   tails-server key export web --output web-key";
 
 const IMPORT_HELP: &str = "\
-The old key and the old address are gone for ever, unless you export them before. Nothing else changes: import a service
+The old key and the old address are gone for ever, unless you export them before. Nothing else changes: import a service \
 from a torrc after publishing its ports, and take it out of the torrc before.
 
 Examples:
