@@ -33,7 +33,7 @@ pub use pacing::Window;
 pub use plan::{Step, plan};
 pub use ports::{
     AddOnionError, CheckError, CheckRequest, Checked, CredentialError, Fact, HiddenUpload, HsDir, Listeners, Listening,
-    NewOnion, RemoveOnionError, Tor, TorFact, TorProblem, VisitOutcome, VisitPolicy, Visitors,
+    NewOnion, Recall, RemoveOnionError, Tor, TorFact, TorProblem, VisitOutcome, VisitPolicy, Visitors,
 };
 pub use publication::{Evidence, Publication, Uploads};
 pub use reactor::{Reactor, Stop};

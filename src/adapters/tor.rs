@@ -108,6 +108,10 @@ impl Tor for ControlPort {
                 AddOnionError::Failed(format!("earlier visitors can not be sent away: {}", with_causes(&cause)))
             })?;
         }
+        // Sending them away may take a while, in which a client may be removed.
+        if onion.recall.is_recalled() {
+            return Err(AddOnionError::Recalled);
+        }
         let (clients, probe_key) = match &onion.shape.audience {
             Audience::Everybody => (None, None),
             Audience::Clients(clients) => {
@@ -126,12 +130,29 @@ impl Tor for ControlPort {
         if let Some(defence) = onion.shape.proof_of_work {
             command = command.with_proof_of_work(defence);
         }
-        client.add_onion(&command).await.map_err(|cause| why_not_added(&cause))?;
-        match probe_key {
-            Some(key) => self.probe_keys().insert(onion.address, Arc::new(key)),
-            None => self.probe_keys().remove(&onion.address),
+        let Err(cause) = client.add_onion(&command).await else {
+            match probe_key {
+                Some(key) => self.probe_keys().insert(onion.address, Arc::new(key)),
+                None => self.probe_keys().remove(&onion.address),
+            };
+            return Ok(());
         };
-        Ok(())
+        let why = why_not_added(&cause);
+        let cleared = match why {
+            // However briefly they could come in: they leave with the service.
+            AddOnionError::OtherClients => client.close_visitors(&onion.address).await.map(drop),
+            // Tor says that it failed, not that it has nothing.
+            AddOnionError::Failed(_) => client.del_onion(&onion.address).await.map(drop),
+            AddOnionError::ConnectionLost
+            | AddOnionError::Collision
+            | AddOnionError::Refused(_)
+            | AddOnionError::Recalled => Ok(()),
+        };
+        if cleared.is_err() {
+            client.close();
+            return Err(AddOnionError::ConnectionLost);
+        }
+        Err(why)
     }
 
     fn disconnect(&self, generation: Generation) {
@@ -205,8 +226,8 @@ fn why_not_added(cause: &CommandError) -> AddOnionError {
     let refusal = match cause {
         CommandError::Lost { .. } => return AddOnionError::ConnectionLost,
         CommandError::Refused { refusal, .. } => refusal,
+        CommandError::WrongClients => return AddOnionError::OtherClients,
         CommandError::WrongServiceId
-        | CommandError::WrongClients
         | CommandError::Clients(_)
         | CommandError::Circuits(_)
         | CommandError::VisitorsKeepComing { .. }

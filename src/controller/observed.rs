@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::controller::health::Health;
 use crate::controller::hidden::HiddenUploads;
 use crate::controller::pacing::Window;
-use crate::controller::ports::{Fact, HiddenUpload, HsDir, Listeners, TorFact, TorProblem};
+use crate::controller::ports::{Fact, HiddenUpload, HsDir, Listeners, TorFact, TorProblem, Visitors};
 use crate::controller::publication::{Evidence, Publication};
 use crate::controller::shape::{Audience, OnionShape};
 use crate::controller::status::Problem;
@@ -118,6 +118,8 @@ pub struct OnionFacts {
     pub publication: Option<Publication>,
     /// Whether it keeps the next one waiting.
     pub is_on_its_way: bool,
+    /// Who has to leave with it, since its removal began and failed. Perhaps Tor has it no more, perhaps it has.
+    pub leaving: Option<Visitors>,
 }
 
 /// All facts.
@@ -261,7 +263,7 @@ impl Observed {
     pub fn expect_onion(&mut self, address: OnionAddress, shape: OnionShape) {
         self.busy.insert(address);
         self.health.set_out(address, self.now);
-        self.onions.insert(address, OnionFacts { shape, publication: None, is_on_its_way: true });
+        self.onions.insert(address, OnionFacts { shape, publication: None, is_on_its_way: true, leaving: None });
     }
 
     fn fold_tor(&mut self, generation: Generation, fact: TorFact) {

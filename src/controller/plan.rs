@@ -127,9 +127,10 @@ fn why_to_remove(wanted: Option<&StoredService>, onion: &OnionFacts, observed: &
     if !wish.audience.includes(&onion.shape.audience) {
         Some(Visitors::Leave)
     } else if wish != onion.shape || !is_backed(service, observed) {
-        Some(Visitors::Stay)
+        onion.leaving.or(Some(Visitors::Stay))
     } else {
-        None
+        // What was begun is finished, whatever is wished meanwhile: nobody knows whether Tor still has it.
+        onion.leaving
     }
 }
 

@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tails_server_state::{ClientSecretKey, DescriptorId, OnionAddress, OnionKey, Target, TimePeriod, VirtualPort};
@@ -15,7 +17,8 @@ use crate::controller::shape::OnionShape;
 
 /// Tor, as far as the loop acts on it.
 pub trait Tor: Send + Sync + 'static {
-    /// Adds an onion service to Tor, bound to the control connection of this generation.
+    /// Adds an onion service to Tor, bound to the control connection of this generation, unless it is recalled before Tor
+    /// was told. After any other error than a lost connection Tor does not have it.
     fn add_onion(
         &self,
         generation: Generation,
@@ -72,6 +75,25 @@ pub struct NewOnion {
     pub shape: OnionShape,
     /// Whether those may stay who are connected to it from an earlier life of it.
     pub visitors: Visitors,
+    /// Recalled when it is not wanted like this any more.
+    pub recall: Recall,
+}
+
+/// Takes back what was not done yet. Its clones are recalled with it.
+#[derive(Debug, Clone, Default)]
+pub struct Recall(Arc<AtomicBool>);
+
+impl Recall {
+    /// It is not to be done any more.
+    pub fn recall(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it is not to be done any more.
+    #[must_use]
+    pub fn is_recalled(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
 }
 
 /// What becomes of those who are connected to a service. Tor itself leaves them alone when a service goes.
@@ -185,6 +207,12 @@ pub enum AddOnionError {
     /// Tor, or a filter in front of it, will not; asking again brings the same answer.
     #[error("Tor refused the service: {0}")]
     Refused(String),
+    /// It let in others than it was told to, and is removed again, with everybody who was connected.
+    #[error("Tor let others into the service than it was told to; it is withdrawn")]
+    OtherClients,
+    /// It was not wanted any more, and Tor was not told of it.
+    #[error("the service was not wanted any more")]
+    Recalled,
     /// It failed in a way that may pass.
     #[error("Tor could not add the service: {0}")]
     Failed(String),
@@ -198,6 +226,8 @@ impl AddOnionError {
             Self::ConnectionLost => "the control connection ended",
             Self::Collision => "Tor has the address already",
             Self::Refused(_) => "Tor refused it",
+            Self::OtherClients => "Tor let others in",
+            Self::Recalled => "it was not wanted any more",
             Self::Failed(_) => "Tor could not add it",
         }
     }

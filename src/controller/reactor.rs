@@ -3,7 +3,7 @@
 
 mod steps;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,9 +18,10 @@ use crate::controller::error::RequestError;
 use crate::controller::handle::{About, Act, Answer, Controller, Request, Visit};
 use crate::controller::observed::Observed;
 use crate::controller::plan::plan;
-use crate::controller::ports::{CheckRequest, Fact, Listening, Tor, VisitPolicy, Visitors};
+use crate::controller::ports::{CheckRequest, Fact, Listening, Recall, Tor, VisitPolicy, Visitors};
 use crate::controller::reactor::steps::StepEnd;
 use crate::controller::retries::Retries;
+use crate::controller::shape::OnionShape;
 use crate::controller::status::{Outlook, Problem, Snapshot, status};
 use crate::errors::with_causes;
 
@@ -47,6 +48,8 @@ pub struct Reactor<T, L> {
     observed: Observed,
     watched: BTreeSet<Target>,
     steps: JoinSet<StepEnd>,
+    /// What Tor is about to be told to add, as long as it can be taken back.
+    adding: BTreeMap<OnionAddress, (OnionShape, Recall)>,
     remembering: JoinSet<Remembered>,
     checks: JoinSet<()>,
     retries: Retries,
@@ -96,6 +99,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
             observed,
             watched: BTreeSet::new(),
             steps: JoinSet::new(),
+            adding: BTreeMap::new(),
             remembering: JoinSet::new(),
             checks: JoinSet::new(),
             retries: Retries::default(),
@@ -215,6 +219,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
         };
         let before = std::mem::replace(&mut self.desired, desired);
         self.store_problems = store_problems;
+        self.recall_unwanted();
         let concerned = [&before, &self.desired].into_iter().filter_map(|desired| desired.address_of(&about));
         for address in concerned.collect::<BTreeSet<_>>() {
             // A person asked: whatever failed before is worth another try at once.

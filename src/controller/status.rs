@@ -202,8 +202,9 @@ fn service_status(service: &StoredService, observed: &Observed) -> ServiceStatus
     let address = &service.address;
     let wish = OnionShape::of(service);
     let onion = observed.onions.get(address);
-    // What was published in another shape proves nothing of this one.
-    let publication = onion.filter(|onion| onion.shape == wish).and_then(|onion| onion.publication.as_ref());
+    // What was published in another shape, or of what may be gone, proves nothing.
+    let proven = onion.filter(|onion| onion.shape == wish && onion.leaving.is_none());
+    let publication = proven.and_then(|onion| onion.publication.as_ref());
     let running = is_backed(service, observed);
     let held = observed.held.get(address);
     let busy = observed.busy.contains(address);
@@ -234,7 +235,7 @@ fn service_status(service: &StoredService, observed: &Observed) -> ServiceStatus
     // Where the service is open to everybody, nobody is connected who should not be.
     let welcome = welcome(service);
     let access_settled = match onion {
-        Some(onion) => !busy && welcome.includes(&onion.shape.audience),
+        Some(onion) => !busy && onion.leaving.is_none() && welcome.includes(&onion.shape.audience),
         None => !busy && observed.tor.is_connected() && welcome.includes(observed.visitors_at_most(address)),
     };
     ServiceStatus {

@@ -41,6 +41,9 @@ impl Tor for SimulatedTor {
             if onion.visitors == Visitors::Leave {
                 inner.visited.remove(&onion.address);
             }
+            if onion.recall.is_recalled() {
+                return Err(AddOnionError::Recalled);
+            }
             if inner.onions.contains_key(&onion.address) {
                 return Err(AddOnionError::Collision);
             }

@@ -74,7 +74,7 @@ impl Situation {
             let publication = self.confirmed.then(|| published(address, observed.now));
             let ports = if self.other_ports { ports("81:8080") } else { record.ports().clone() };
             let shape = OnionShape { ports, audience: Audience::Everybody, max_streams: None, proof_of_work: None };
-            observed.onions.insert(address, OnionFacts { shape, publication, is_on_its_way: false });
+            observed.onions.insert(address, OnionFacts { shape, publication, is_on_its_way: false, leaving: None });
         }
         observed.visitors.insert(address, Audience::NOBODY);
         if self.busy {

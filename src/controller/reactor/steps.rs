@@ -11,7 +11,9 @@ use super::{Reactor, store_problems};
 use crate::controller::desired::Desired;
 use crate::controller::observed::Generation;
 use crate::controller::plan::Step;
-use crate::controller::ports::{AddOnionError, CredentialError, Listening, NewOnion, RemoveOnionError, Tor, Visitors};
+use crate::controller::ports::{
+    AddOnionError, CredentialError, Listening, NewOnion, Recall, RemoveOnionError, Tor, Visitors,
+};
 use crate::controller::shape::{Audience, OnionShape};
 use crate::controller::status::{Outlook, Problem};
 use crate::errors::with_causes;
@@ -120,12 +122,14 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
                 // Reading a key may have mended a place, and closed what was in doubt there.
                 self.desired = Desired::of(&self.store);
                 self.store_problems = store_problems(&self.store);
+                self.recall_unwanted();
                 for (expected, key) in keys {
                     self.add_with_key(generation, expected, key);
                 }
             }
             StepEnd::Added(generation, address, result) => {
                 self.observed.busy.remove(&address);
+                self.adding.remove(&address);
                 if generation == self.observed.tor.generation {
                     self.added(address, result);
                 }
@@ -152,12 +156,12 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
     fn add_with_key(&mut self, generation: Generation, expected: Expected, key: Result<OnionKey, StoreError>) {
         let Expected { name: _, address, shape, visitors } = expected;
         // A client may have been removed while the key was read.
-        let still_wanted = generation == self.observed.tor.generation
-            && self.desired.wanted_at(&address).is_some_and(|service| OnionShape::of(service) == shape);
+        let still_wanted = generation == self.observed.tor.generation && self.is_wanted(&address, &shape);
         match key {
             Ok(key) if still_wanted => {
-                let tor = Arc::clone(&self.tor);
-                let onion = NewOnion { key, address, shape, visitors };
+                let (tor, recall) = (Arc::clone(&self.tor), Recall::default());
+                self.adding.insert(address, (shape.clone(), recall.clone()));
+                let onion = NewOnion { key, address, shape, visitors, recall };
                 self.steps
                     .spawn(async move { StepEnd::Added(generation, address, tor.add_onion(generation, onion).await) });
             }
@@ -171,6 +175,16 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
                 }
             }
         }
+    }
+
+    fn is_wanted(&self, address: &OnionAddress, shape: &OnionShape) -> bool {
+        self.desired.wanted_at(address).is_some_and(|service| OnionShape::of(service) == *shape)
+    }
+
+    /// Takes back what is being added, and is not wanted like that any more: a removed client is not let in once more.
+    pub(super) fn recall_unwanted(&self) {
+        let unwanted = self.adding.iter().filter(|(address, (shape, _))| !self.is_wanted(address, shape));
+        unwanted.for_each(|(_, (_, recall))| recall.recall());
     }
 
     fn never_added(&mut self, generation: Generation, address: OnionAddress) {
@@ -196,7 +210,18 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
                 let hint = "A filter in front of Tor's control port may need the profile of Tails Server";
                 (Outlook::Lasting, Some(hint.to_owned()))
             }
-            AddOnionError::Failed(_) => (Outlook::Retrying, None),
+            AddOnionError::OtherClients => {
+                self.observed.visitors.insert(address, Audience::NOBODY);
+                let hint =
+                    "What answers on Tor's control port does not do what it is told; enable the service to try again";
+                (Outlook::Lasting, Some(hint.to_owned()))
+            }
+            AddOnionError::Recalled => return,
+            AddOnionError::Failed(_) => {
+                // It may have been there for a moment, for those who are welcome now.
+                self.observed.visitors.remove(&address);
+                (Outlook::Retrying, None)
+            }
             AddOnionError::Collision => {
                 let hint = "If it does not pass within a minute, end the other program that publishes this key";
                 (Outlook::Retrying, Some(hint.to_owned()))
@@ -223,22 +248,39 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
             }
             Err(RemoveOnionError::ConnectionLost) => (),
             Err(cause @ RemoveOnionError::VisitorsStay(_)) => {
+                self.keep_removing(&address, visitors);
                 let hint = "It stays withdrawn until they are gone; a filter before Tor's control port needs the profile of Tails Server for it";
                 let problem =
                     Problem { message: cause.to_string(), hint: Some(hint.to_owned()), outlook: Outlook::Retrying };
                 self.hold(address, "its visitors could not be sent away", problem);
             }
             Err(cause @ RemoveOnionError::Failed(_)) => {
+                self.keep_removing(&address, visitors);
                 let hint = Some("Ending the controller withdraws everything it has published".to_owned());
                 let problem = Problem { message: cause.to_string(), hint, outlook: Outlook::Retrying };
                 let failures = self.hold(address, "Tor did not remove it", problem);
                 // One whose server only restarts is not worth the connection of all others.
-                if failures >= REMOVALS && self.desired.wanted_at(&address).is_none() {
+                if failures >= REMOVALS && self.has_to_go(&address) {
                     warn!("closing the control connection: Tor does not let a service go otherwise");
                     self.tor.disconnect(generation);
                 }
             }
         }
+    }
+
+    /// Notes that a removal was begun. Tor may have the service no more, whatever it answered.
+    fn keep_removing(&mut self, address: &OnionAddress, visitors: Visitors) {
+        if let Some(onion) = self.observed.onions.get_mut(address) {
+            // Those who had to leave have to, though somebody asked for less in the meantime.
+            onion.leaving = onion.leaving.filter(|before| *before == Visitors::Leave).or(Some(visitors));
+        }
+    }
+
+    /// Whether Tor may have a service that is not wanted, or that lets somebody in who is not.
+    fn has_to_go(&self, address: &OnionAddress) -> bool {
+        let onion = self.observed.onions.get(address);
+        let let_in = onion.map_or_else(|| self.observed.visitors_at_most(address), |onion| &onion.shape.audience);
+        self.desired.wanted_at(address).is_none_or(|service| !Audience::of(service).includes(let_in))
     }
 
     fn read_credential(&mut self, generation: Generation, name: &ServiceName) {
