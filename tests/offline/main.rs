@@ -14,8 +14,16 @@
 #[expect(dead_code, reason = "what needs the network is for the tests with visitors")]
 mod harness;
 
+#[path = "../matrix/model.rs"]
+#[expect(dead_code, reason = "the matrix looks at more of it")]
+mod model;
+#[path = "../matrix/tor.rs"]
+#[expect(dead_code, reason = "the matrix has it fail in more ways")]
+mod tor;
+
 mod asking;
 mod clients;
+mod closed;
 mod damage;
 mod disk;
 mod end;
