@@ -11,10 +11,15 @@ mod fetch;
 mod harness;
 mod listeners;
 mod managed;
+#[path = "../offline/manager.rs"]
+#[expect(dead_code, reason = "the tests without a network ask for more")]
+mod manager;
 mod neighbours;
 mod outage;
 mod publish;
+mod removal;
 mod restarts;
 mod site;
+mod streams;
 mod wishes;
 mod witness;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Others have onion services in the same Tor. Ours come and go; theirs are none of our business.
 
+use std::fs;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tornet::{Website, wait_until};
 
 use crate::harness::{Controller, PATIENCE, host_tor, visit};
@@ -57,4 +60,40 @@ fn foreign_services_are_left_alone_and_none_of_ours_is_left_behind() {
     for address in [&attached, &detached] {
         assert_eq!(visit(address, 80), "theirs");
     }
+}
+
+#[test]
+fn a_service_of_somebody_else_with_our_key_is_not_taken_for_ours() {
+    let tor = host_tor();
+    let site = Website::start("ours").unwrap();
+    let controller = Controller::with(&tor);
+    let port = format!("80:{}", site.port());
+    let address = controller.publish("web", &[&port], &["--private", "--client", "alice"]);
+    let copy = controller.runtime().join("copy");
+    controller.cli(["key", "export", "web", "--output", copy.to_str().unwrap()]).succeeded();
+    controller.cli(["disable", "web"]).succeeded();
+    // Tor's form of the file is a header of 32 bytes and the expanded key.
+    let key = STANDARD.encode(&fs::read(copy.join("hs_ed25519_secret_key")).unwrap()[32..]);
+    let theirs = Website::start("theirs").unwrap();
+    let add = format!("ADD_ONION ED25519-V3:{key} Flags=DiscardPK,Detach Port=80,127.0.0.1:{}", theirs.port());
+    tor.control().unwrap().command(&add).unwrap();
+    let mut witness = Witness::of(&tor);
+    assert_eq!(witness.detached(), std::slice::from_ref(&address));
+    assert_eq!(visit(&address, 80), "theirs", "it is open to everybody");
+
+    controller.cli(["enable", "web"]).succeeded();
+    let told = wait_until(PATIENCE, || {
+        let status = controller.status("web");
+        assert_ne!(status["state"], "published", "{status}");
+        let problem = status["problem"].as_str().unwrap_or_default();
+        problem.contains("has a service with this address already").then_some(status)
+    });
+    let status = told.unwrap_or_else(|| unreachable!("it is not told: {}", controller.status("web")));
+    assert_eq!(status["access-settled"], false, "nobody knows whom that one lets in: {status}");
+    assert_eq!(witness.detached(), std::slice::from_ref(&address), "theirs is left alone");
+
+    tor.control().unwrap().command(&format!("DEL_ONION {}", address.trim_end_matches(".onion"))).unwrap();
+    controller.wait_for_state("web", "published");
+    assert_eq!(controller.status("web")["access-settled"], true);
+    assert!(witness.detached().is_empty() && witness.knows(&address));
 }

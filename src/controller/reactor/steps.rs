@@ -223,6 +223,8 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
                 (Outlook::Retrying, None)
             }
             AddOnionError::Collision => {
+                // Nobody knows whom the other one lets in.
+                self.observed.visitors.remove(&address);
                 let hint = "If it does not pass within a minute, end the other program that publishes this key";
                 (Outlook::Retrying, Some(hint.to_owned()))
             }
