@@ -288,7 +288,7 @@ impl Model {
                 if !self.circuits.iter().chain(&self.replacements).any(is_theirs) {
                     self.circuits_so_far += 1;
                     let id = self.circuits_so_far;
-                    let is_replaced = id % 2 == 0;
+                    let is_replaced = id.is_multiple_of(2);
                     self.circuits.push(Circuit { id, address: address.clone(), visitor: visitor.clone(), is_replaced });
                 }
             }

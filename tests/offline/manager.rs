@@ -26,5 +26,5 @@ pub(crate) fn options(name: &str, place: Persistence, autostart: Autostart) -> P
 
 /// Runs this on a runtime of its own.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(future)
 }
