@@ -99,6 +99,8 @@ pub(crate) struct Model {
     /// An answer that differs from what was asked for, and when it is there: the service has to be removed before
     /// anything else.
     wrong: Option<(u64, String, Instant)>,
+    /// Keys that belong to nobody: the controller lets itself in for checks, with another one in each life of a service.
+    probes: BTreeSet<String>,
     pub(crate) violations: Vec<String>,
 }
 
@@ -173,7 +175,11 @@ impl Model {
             }
         }
         // What was written in the moment of the answer was on its way before it.
-        if let Some(asked) = Asked::parse(command)
+        let asked = self.asked(command);
+        if let Some(asked) = &asked {
+            self.look_at_probes(asked);
+        }
+        if let Some(asked) = asked
             && let Some((promised, since)) = self.promises.get(&asked.address)
             && !promised.includes(&asked.open)
             && *since < Instant::now()
@@ -219,7 +225,7 @@ impl Model {
     }
 
     fn add_onion(&mut self, connection: &Connection, command: &str, echo: Echo) -> String {
-        let Some(Asked { address, open }) = Asked::parse(command) else {
+        let Some(Asked { address, open, probes }) = self.asked(command) else {
             return "512 Invalid key type\r\n".to_owned();
         };
         if self.services.contains_key(&address) {
@@ -228,7 +234,7 @@ impl Model {
         let open = echo.of(open);
         let repeated: String = match &open {
             Open::ToEverybody => String::new(),
-            Open::To(keys) => keys.iter().map(|key| format!("250-ClientAuthV3={key}\r\n")).collect(),
+            Open::To(keys) => keys.iter().chain(&probes).map(|key| format!("250-ClientAuthV3={key}\r\n")).collect(),
         };
         self.services.insert(address.clone(), Service { connection: connection.number, open });
         if echo != Echo::True {
@@ -244,6 +250,23 @@ impl Model {
             String::new()
         };
         format!("250-ServiceID={id}\r\n{repeated}250 OK\r\n{events}")
+    }
+
+    fn asked(&self, command: &str) -> Option<Asked> {
+        Asked::parse(command, |key| self.crowd.iter().flatten().any(|person| person == key))
+    }
+
+    /// A private service has one key that belongs to nobody, and never the same one again.
+    fn look_at_probes(&mut self, asked: &Asked) {
+        let expected = usize::from(asked.open != Open::ToEverybody);
+        if asked.probes.len() != expected {
+            self.violations.push(format!("ADD_ONION has {} keys that belong to nobody", asked.probes.len()));
+        }
+        for probe in &asked.probes {
+            if !self.probes.insert(probe.clone()) {
+                self.violations.push("ADD_ONION has a key for checks that it had before".to_owned());
+            }
+        }
     }
 
     /// As Tor writes it: on one line unless there are two circuits or more.
@@ -320,17 +343,19 @@ impl Echo {
 struct Asked {
     address: String,
     open: Open,
+    probes: BTreeSet<String>,
 }
 
 impl Asked {
-    fn parse(command: &str) -> Option<Self> {
+    fn parse(command: &str, is_of_somebody: impl Fn(&str) -> bool) -> Option<Self> {
         let key = command.strip_prefix("ADD_ONION ED25519-V3:")?.split(' ').next()?;
         let key = OnionKey::from_expanded(STANDARD.decode(key).ok()?.as_slice().try_into().ok()?).ok()?;
         let keys: BTreeSet<String> =
             command.split(' ').filter_map(|word| Some(word.strip_prefix("ClientAuthV3=")?.to_owned())).collect();
         let is_private = command.contains("V3Auth ") || !keys.is_empty();
-        let open = if is_private { Open::To(keys) } else { Open::ToEverybody };
-        Some(Self { address: key.address().display_unredacted(), open })
+        let (people, probes) = keys.into_iter().partition(|key| is_of_somebody(key));
+        let open = if is_private { Open::To(people) } else { Open::ToEverybody };
+        Some(Self { address: key.address().display_unredacted(), open, probes })
     }
 }
 
