@@ -17,7 +17,7 @@ use tornet::{Network, Tor, TorOptions, wait_until};
 /// How long anything may take that should happen by itself. The machines are shared and slow at times.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// A visitor whose Tor found a service gone remembers its introduction points as bad for two minutes.
-const VISIT_PATIENCE: Duration = Duration::from_secs(300);
+pub(crate) const VISIT_PATIENCE: Duration = Duration::from_secs(300);
 
 /// How long the first attempt of a visit may take; one that leads somewhere takes a second. The next takes twice as long.
 const FIRST_ATTEMPT: Duration = Duration::from_secs(3);

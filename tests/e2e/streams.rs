@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tornet::socks::{self, Proxy, SocksError};
 use tornet::{Tor, wait_until};
 
-use crate::harness::PATIENCE;
+use crate::harness::{PATIENCE, VISIT_PATIENCE};
 
 /// How long the first try may take; one that leads somewhere takes a second. The next takes twice as long.
 // A visitor whose Tor still has the descriptor of before waits in vain; on other circuits it asks anew.
@@ -73,7 +73,7 @@ impl Visit {
     pub(crate) fn begin(tor: &Tor, address: &str, word: &str) -> Self {
         let began = Instant::now();
         let (mut tries, mut last, mut patience) = (0, None, FIRST_TRY);
-        let visit = wait_until(PATIENCE, || {
+        let visit = wait_until(VISIT_PATIENCE, || {
             tries += 1;
             let visit = Self::attempt(tor, address, &format!("{word}-{tries}"), patience);
             patience = (patience * 2).min(LONGEST_TRY);
