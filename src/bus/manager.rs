@@ -115,7 +115,8 @@ impl Manager {
     }
 
     /// Forgets a client; answers whether there was one, once that is durable. Its access has ended once `AccessSettled` of
-    /// the service is true after that. The others are disconnected, and can connect again at once.
+    /// the service is true after that. The others are disconnected, and can connect again once it
+    /// is published anew.
     async fn remove_client(&self, name: &str, client: &str) -> Result<bool, ApiError> {
         let (name, client) = (translate::service_name(name)?, translate::client_name(client)?);
         Ok(self.controller.remove_client(name, client).await? == Change::Changed)

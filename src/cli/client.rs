@@ -201,7 +201,8 @@ async fn remove(session: &Session, service: &ServiceName, client: &ClientName, y
     say(&if properties.clients == 0 {
         format!("It has no clients now, and so it is withdrawn. To let somebody in: {}", to_add(service))
     } else {
-        "Everybody else was disconnected with it, and can connect again at once.".to_owned()
+        "Everybody else was disconnected with it, and can connect again once it is published anew, in some seconds."
+            .to_owned()
     });
     Ok(())
 }

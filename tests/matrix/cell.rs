@@ -232,15 +232,10 @@ impl Life {
         if model.services() != expected {
             return Err(format!("Tor has {:?} instead of {expected:?}", model.services()));
         }
-        // The one hole: who visits an address that was forgotten while the connection was lost is forgotten, too.
-        let may_stay = cell.story.forgets() && !cell.fault.is_some_and(|(_, fault)| fault.keeps_the_connection());
-        if !may_stay && let Some(address) = model.visited().iter().find(|address| !expected.contains_key(*address)) {
+        if let Some(address) = model.visited().iter().find(|address| !expected.contains_key(*address)) {
             return Err(format!("somebody still visits {address}"));
         }
-        match model.too_open(&address()) {
-            Some(why) if cell.story.ending != Ending::Removed => Err(why),
-            Some(_) | None => Ok(()),
-        }
+        model.too_open(&address()).map_or(Ok(()), Err)
     }
 
     fn controller(&self) -> tails_server::controller::Controller {

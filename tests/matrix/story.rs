@@ -44,14 +44,6 @@ pub(crate) struct Story {
     pub(crate) ending: Ending,
 }
 
-impl Story {
-    /// Whether an address of it is forgotten.
-    // What is not remembered is not asked about on the next control connection: its last visitors may stay.
-    pub(crate) fn forgets(&self) -> bool {
-        self.disturbed.iter().any(|request| matches!(request, Request::RenewKey | Request::RemoveService))
-    }
-}
-
 impl fmt::Display for Story {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name)

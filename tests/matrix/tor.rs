@@ -68,11 +68,6 @@ impl Fault {
     pub(crate) fn kills_the_controller(self) -> bool {
         matches!(self, Self::ControllerKilledBefore | Self::ControllerKilledAfter)
     }
-
-    /// Whether what was added stays where it is.
-    pub(crate) fn keeps_the_connection(self) -> bool {
-        matches!(self, Self::Refused | Self::RefusedAndDone | Self::Wrong(_))
-    }
 }
 
 /// The Tor, for those who look at it.

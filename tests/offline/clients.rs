@@ -56,7 +56,10 @@ fn an_access_begins_with_add_and_ends_with_remove() {
 
     controller.cli(["client", "rename", "web", "alice", "dora"]).succeeded();
     let removed = controller.cli(["client", "remove", "web", "dora", "--yes"]).succeeded();
-    assert_says(&removed, &["access of \"dora\" to \"web\" ended at 20", "Z.", "can connect again at once"]);
+    assert_says(
+        &removed,
+        &["access of \"dora\" to \"web\" ended at 20", "Z.", "can connect again once it is published"],
+    );
     assert_eq!(controller.status("web")["access-settled"], true);
     for name in ["bob", "carol"] {
         controller.cli(["client", "remove", "web", name, "--yes"]).succeeded();

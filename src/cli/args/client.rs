@@ -93,7 +93,7 @@ Examples:
   tails-server client rename web alice carol";
 
 const REMOVE_HELP: &str = "\
-Everybody who is connected to the service is disconnected with it, and the others can connect again at once.
+Everybody who is connected to the service is disconnected with it, and the others can connect again some seconds later.
 
 Examples:
   tails-server client remove web alice         asks you to type the name
