@@ -158,8 +158,8 @@ async fn knock(proxy: Box<dyn Stream>, address: &OnionAddress, port: VirtualPort
 
 /// The words for a refusal, for the middle of a sentence.
 fn words(cause: &tokio_socks::Error) -> String {
-    // Tor's extended errors are beyond those of RFC 1928.
-    if matches!(cause, tokio_socks::Error::UnknownError) {
+    // What tokio-socks says of codes beyond those of RFC 1928, such as Tor's extended errors.
+    if matches!(cause, tokio_socks::Error::UnknownError | tokio_socks::Error::UnknownAuthMethod) {
         return "Tor could not connect to it".to_owned();
     }
     format!("Tor could not connect to it ({})", cause.to_string().to_ascii_lowercase())

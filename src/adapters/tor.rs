@@ -173,14 +173,15 @@ impl Tor for ControlPort {
             Err(CommandError::Lost { .. }) => return Err(RemoveOnionError::ConnectionLost),
             Err(cause) => return Err(RemoveOnionError::Failed(with_causes(&cause))),
         }
-        if visitors == Visitors::Stay {
-            return Ok(());
+        match visitors {
+            Visitors::Stay => Ok(()),
+            Visitors::Leave => close_visitors(&client, &address).await,
         }
-        match client.close_visitors(&address).await {
-            Ok(_) => Ok(()),
-            Err(CommandError::Lost { .. }) => Err(RemoveOnionError::ConnectionLost),
-            Err(cause) => Err(RemoveOnionError::VisitorsStay(with_causes(&cause))),
-        }
+    }
+
+    async fn send_away(&self, generation: Generation, address: OnionAddress) -> Result<(), RemoveOnionError> {
+        let client = self.client(generation).ok_or(RemoveOnionError::ConnectionLost)?;
+        close_visitors(&client, &address).await
     }
 
     async fn add_credential(
@@ -205,6 +206,14 @@ impl Tor for ControlPort {
         let _turn = self.checking.lock().await;
         let probe_key = self.probe_keys().get(&request.address).cloned();
         Check { address: &current.address, credentials: &self.credentials, probe_key }.run(&request).await
+    }
+}
+
+async fn close_visitors(client: &Client, address: &OnionAddress) -> Result<(), RemoveOnionError> {
+    match client.close_visitors(address).await {
+        Ok(_) => Ok(()),
+        Err(CommandError::Lost { .. }) => Err(RemoveOnionError::ConnectionLost),
+        Err(cause) => Err(RemoveOnionError::VisitorsStay(with_causes(&cause))),
     }
 }
 

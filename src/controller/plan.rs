@@ -18,6 +18,8 @@ pub enum Step {
     AddOnion(ServiceName, Visitors),
     /// Remove the service with this address from Tor.
     RemoveOnion(OnionAddress, Visitors),
+    /// Send away the visitors of a service that Tor does not have from us.
+    SendAway(OnionAddress),
     /// Remove the service with this address from Tor, to be added again: it does not get published as it is.
     Heal(OnionAddress),
     /// Give Tor the key for a service of somebody else.
@@ -56,7 +58,11 @@ impl Step {
     fn removes(&self) -> Option<OnionAddress> {
         match self {
             Self::RemoveOnion(address, _) => Some(*address),
-            Self::AddOnion(..) | Self::Heal(_) | Self::AddCredential(_) | Self::RemoveCredential(_) => None,
+            Self::AddOnion(..)
+            | Self::SendAway(_)
+            | Self::Heal(_)
+            | Self::AddCredential(_)
+            | Self::RemoveCredential(_) => None,
         }
     }
 }
@@ -117,7 +123,8 @@ fn plan_farewells(desired: &Desired, observed: &Observed, additions: &[&StoredSe
     });
     let forgotten = forgotten.filter(|address| !observed.onions.contains_key(address) && is_free(address, observed));
     let leaving = unwelcome.map(|service| service.address).chain(forgotten);
-    leaving.map(|address| Step::RemoveOnion(address, Visitors::Leave)).collect()
+    // Nothing is removed: what Tor has at such an address belongs to another program, which has the same key.
+    leaving.map(Step::SendAway).collect()
 }
 
 /// Whether a service has to leave Tor, and its visitors with it.

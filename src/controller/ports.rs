@@ -34,6 +34,13 @@ pub trait Tor: Send + Sync + 'static {
         visitors: Visitors,
     ) -> impl Future<Output = Result<(), RemoveOnionError>> + Send;
 
+    /// Sends away the visitors of a service that Tor does not have from us on this control connection.
+    fn send_away(
+        &self,
+        generation: Generation,
+        address: OnionAddress,
+    ) -> impl Future<Output = Result<(), RemoveOnionError>> + Send;
+
     /// Gives Tor the key with which the service of somebody else can be reached. It lives as long as the Tor, not as long
     /// as the control connection.
     fn add_credential(

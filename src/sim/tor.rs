@@ -86,6 +86,15 @@ impl Tor for SimulatedTor {
         Ok(())
     }
 
+    async fn send_away(&self, generation: Generation, address: OnionAddress) -> Result<(), RemoveOnionError> {
+        let mut inner = self.0.lock();
+        if !inner.connected || inner.generation != generation {
+            return Err(RemoveOnionError::ConnectionLost);
+        }
+        inner.visited.remove(&address);
+        Ok(())
+    }
+
     async fn add_credential(
         &self,
         generation: Generation,

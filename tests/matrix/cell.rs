@@ -239,7 +239,7 @@ impl Life {
     }
 
     fn controller(&self) -> tails_server::controller::Controller {
-        self.house.as_ref().map(|house| house.controller.clone()).unwrap_or_else(|| panic!("no house"))
+        self.house.as_ref().map(|house| house.controller.clone()).unwrap()
     }
 
     /// Carries out a request that may have been carried out before, by a controller that was killed.

@@ -251,7 +251,7 @@ fn a_client_that_is_removed_takes_the_service_down_and_its_visitors_with_it() {
 
 #[test]
 fn visitors_of_an_earlier_control_connection_are_sent_away_from_what_is_not_open_to_them() {
-    let farewell = [Step::RemoveOnion(address(), Visitors::Leave)];
+    let farewell = [Step::SendAway(address())];
     let situation = Situation { wish: Wish::Disabled, added: false, confirmed: false, ..PUBLISHED };
     let (desired, mut observed) = situation.build(address());
     assert_eq!(plan(&desired, &observed), []);

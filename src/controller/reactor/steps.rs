@@ -52,6 +52,14 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
         for step in steps {
             match step {
                 Step::RemoveOnion(address, visitors) => self.remove_onion(generation, address, visitors),
+                Step::SendAway(address) => {
+                    self.observed.busy.insert(address);
+                    let tor = Arc::clone(&self.tor);
+                    self.steps.spawn(async move {
+                        let result = tor.send_away(generation, address).await;
+                        StepEnd::Removed(generation, address, Visitors::Leave, result)
+                    });
+                }
                 Step::Heal(address) => {
                     let service = self.desired.name_of(&address).map_or("(removed)", ServiceName::as_str);
                     warn!(service, "not published as expected; giving it a new life in Tor");
