@@ -154,6 +154,11 @@ impl Control {
         }
     }
 
+    /// The stream, for somebody who speaks on it otherwise. No event may have come.
+    pub(crate) fn into_stream(self) -> BufReader<UnixStream> {
+        self.stream
+    }
+
     fn message(&mut self, deadline: Instant) -> Result<Message, ControlError> {
         let mut lines = Vec::new();
         loop {

@@ -38,6 +38,7 @@ mod authority;
 mod consensus;
 mod control;
 mod error;
+mod filter;
 mod guard;
 mod network;
 mod node;
@@ -51,6 +52,7 @@ mod website;
 
 pub use control::{Control, ControlError};
 pub use error::Error;
+pub use filter::{Filter, Profile, ProfileError};
 pub use network::Network;
 pub use options::{Authentication, TorOptions};
 pub use tor::Tor;
