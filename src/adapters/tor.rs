@@ -12,7 +12,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use tails_server_state::{ClientPublicKey, ClientSecretKey, DescriptorId, OnionAddress, TimePeriod};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tracing::info;
@@ -26,7 +26,7 @@ use crate::controller::{
 use crate::errors::with_causes;
 use crate::torctl::{
     self, AddOnion, Client, CommandError, ControlAddress, Credentials, Event, EventKind, HsDescAction, HsDescEvent,
-    InfoKey, Refusal, VersionStatus, parse_bootstrap_phase, parse_time,
+    InfoKey, Method, Refusal, VersionStatus, parse_bootstrap_phase, parse_time,
 };
 
 /// The first pause after a lost connection. A restarted Tor answers 0.01 to 0.1 s after its start.
@@ -43,6 +43,12 @@ const FIRST_QUESTIONS: &[InfoKey] = &[InfoKey::BootstrapPhase, InfoKey::EnoughDi
 const CONSENSUS_QUESTIONS: &[InfoKey] = &[InfoKey::ConsensusValidAfter, InfoKey::ConsensusFreshUntil];
 /// The event after which these have other answers.
 const CONSENSUS_ARRIVED: &str = "STATUS_CLIENT CONSENSUS_ARRIVED";
+
+/// How often a Tor that does not prove who it is is asked whether it is still the same. A filter connects to the next Tor
+/// by itself and tells nobody; what that Tor does not have must not be called published for long.
+const LOOK_AT_PROCESS: Duration = Duration::from_secs(5);
+/// Time for that answer. Without a Tor, a filter waits for the next one and says nothing.
+const PROCESS_PATIENCE: Duration = Duration::from_secs(15);
 
 /// The reason of Tor's that only uploads fail for.
 const UPLOAD_FAILED: &str = "UPLOAD_REJECTED";
@@ -329,6 +335,7 @@ impl Connector {
         };
         info!(version = client.tor_version(), generation = self.generation.0, "connected to Tor");
         let mut early = Vec::new();
+        let (mut watching, look) = (JoinSet::new(), Arc::new(Notify::new()));
         let answers = {
             let mut begun = pin!(self.begin(&client));
             loop {
@@ -344,11 +351,14 @@ impl Connector {
             }
         };
         match answers {
-            Ok((answers, period, advice)) => {
+            Ok(Begun { answers, period, advice, process }) => {
                 self.introduce(&client, address, &answers).await?;
                 self.tell(TorFact::TimePeriod(period)).await?;
                 if let Some(recommended) = advice {
                     self.tell(TorFact::DangerousVersion(recommended)).await?;
+                }
+                if let Some(process) = process {
+                    watching.spawn(replaced(client.clone(), process, Arc::clone(&look)));
                 }
             }
             Err(CommandError::Lost { .. }) => return Ok(lost(&client).await),
@@ -370,9 +380,17 @@ impl Connector {
                     self.tell(TorFact::TimePeriod(period.ok().flatten())).await?;
                     continue;
                 }
+                Some(problem) = watching.join_next() => {
+                    client.close();
+                    return Ok(problem.unwrap_or_else(|_died| given_up("bug: nobody watches Tor's process")));
+                }
                 event = events.next() => event,
             };
             let Some(event) = event else { break };
+            if let Event::Bootstrap(_) = &event {
+                // The next Tor says so, too.
+                look.notify_one();
+            }
             if matches!(&event, Event::Other { keyword } if keyword == CONSENSUS_ARRIVED) && asking.is_empty() {
                 let client = client.clone();
                 asking.spawn(async move { time_period(&client).await });
@@ -394,7 +412,8 @@ impl Connector {
         let advice = client.get_info_if_known(&[InfoKey::VersionStatus]).await?;
         let advice = advice.get(&InfoKey::VersionStatus).map(|text| VersionStatus::parse(text));
         let warned = advice == Some(VersionStatus::Obsolete) || advice == Some(VersionStatus::Unrecommended);
-        Ok((answers, time_period(client).await, warned.then(String::new)))
+        let process = if client.method() == Method::Null { Some(process(client).await?) } else { None };
+        Ok(Begun { answers, period: time_period(client).await, advice: warned.then(String::new), process })
     }
 
     /// Tells what Tor answered first.
@@ -420,8 +439,41 @@ impl Connector {
     }
 }
 
-/// What Tor answered first: the questions that every Tor answers, the period, and that its version is advised against.
-type Begun = (BTreeMap<InfoKey, String>, Option<TimePeriod>, Option<String>);
+/// What Tor answered first.
+struct Begun {
+    /// The questions that every Tor answers.
+    answers: BTreeMap<InfoKey, String>,
+    period: Option<TimePeriod>,
+    /// That its version is advised against.
+    advice: Option<String>,
+    /// Its process, where there may be a filter that connects to the next Tor by itself.
+    process: Option<String>,
+}
+
+/// The number of Tor's process.
+async fn process(client: &Client) -> Result<String, CommandError> {
+    let mut answers = client.get_info(&[InfoKey::ProcessId]).await?;
+    Ok(answers.remove(&InfoKey::ProcessId).unwrap_or_default())
+}
+
+/// Ends when it is not this process that answers any more, and says why the connection is of no use then.
+async fn replaced(client: Client, before: String, look: Arc<Notify>) -> TorProblem {
+    loop {
+        // Whether it was told to look, or nothing happened for a while.
+        let _ = tokio::time::timeout(LOOK_AT_PROCESS, look.notified()).await;
+        match tokio::time::timeout(PROCESS_PATIENCE, process(&client)).await {
+            Ok(Ok(after)) if after == before => {}
+            Ok(Ok(_other)) => return given_up("Tor was started again, and what it had of ours is gone"),
+            Ok(Err(cause)) => return given_up(&with_causes(&cause)),
+            Err(_elapsed) => return given_up("Tor, or a filter before it, does not answer"),
+        }
+    }
+}
+
+fn given_up(reason: &str) -> TorProblem {
+    info!(reason, "connection to Tor given up");
+    TorProblem { message: format!("the connection to Tor was given up: {reason}"), hint: None }
+}
 
 async fn lost(client: &Client) -> TorProblem {
     let reason = client.closed().await;

@@ -34,6 +34,8 @@ pub enum InfoKey {
     ConsensusFreshUntil,
     /// Until when the consensus can be used; as above.
     ConsensusValidUntil,
+    /// The number of Tor's process: another one is another Tor.
+    ProcessId,
     /// What Tor's clock says; see [`parse_time`](super::parse_time).
     Clock,
     /// What the directory authorities think of this version; see [`VersionStatus`](super::VersionStatus).
@@ -59,6 +61,7 @@ impl InfoKey {
             Self::ConsensusValidAfter => "consensus/valid-after",
             Self::ConsensusFreshUntil => "consensus/fresh-until",
             Self::ConsensusValidUntil => "consensus/valid-until",
+            Self::ProcessId => "process/pid",
             Self::Clock => "current-time/utc",
             Self::VersionStatus => "status/version/current",
             Self::ServiceDescriptor(address) => {

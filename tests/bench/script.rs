@@ -51,7 +51,7 @@ impl Talk<'_> {
             let (command, arguments) = line.split_once(' ').unwrap_or((line, ""));
             match command {
                 "PROTOCOLINFO" => answers.push_str(
-                    "250-PROTOCOLINFO 1\r\n250-AUTH METHODS=NULL\r\n250-VERSION Tor=\"0.4.9.11\"\r\n250 OK\r\n",
+                    "250-PROTOCOLINFO 1\r\n250-AUTH METHODS=HASHEDPASSWORD\r\n250-VERSION Tor=\"0.4.9.11\"\r\n250 OK\r\n",
                 ),
                 "GETINFO" => {
                     for key in arguments.split(' ') {
