@@ -132,7 +132,9 @@ fn sled_is_named_in_one_file_alone() {
 #[test]
 fn lines_for_tor_are_written_in_one_file_alone() {
     let keywords = ["\"ADD_ONION", "\"DEL_ONION", "\"SETEVENTS", "\"GETINFO", "\"TAKEOWNERSHIP", "\"AUTHENTICATE"];
-    for file in sources(&root().join("src")) {
+    // What is compared with the profile for onion-grater is sent nowhere.
+    let compared = root().join("src/torctl/command/filter_tests.rs");
+    for file in sources(&root().join("src")).into_iter().filter(|file| *file != compared) {
         let code = code(&file);
         let writes = keywords.iter().any(|keyword| code.contains(&format!("{keyword} ")));
         assert!(!writes || file.ends_with("torctl/command.rs"), "{} writes a line for Tor", file.display());

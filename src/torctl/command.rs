@@ -212,6 +212,9 @@ impl Line {
 pub(super) struct InvalidArgument;
 
 #[cfg(test)]
+mod filter_tests;
+
+#[cfg(test)]
 mod tests {
     use tails_server_state::{ClientPublicKey, MaxStreams, OnionKey, PortMap};
 
