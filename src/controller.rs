@@ -21,6 +21,7 @@ mod remember;
 mod retries;
 mod shape;
 mod status;
+mod suspects;
 
 pub use backoff::Backoff;
 pub use desired::Desired;
@@ -39,3 +40,4 @@ pub use publication::{Evidence, Publication, Uploads};
 pub use reactor::{Reactor, Stop};
 pub use shape::{Audience, OnionShape};
 pub use status::{JoinedStatus, Outlook, Problem, ServiceStatus, Snapshot, State, TorStatus, status};
+pub use suspects::Suspects;

@@ -188,6 +188,51 @@ fn a_passing_failure_is_tried_again_and_a_lasting_one_waits_for_a_person() {
 }
 
 #[test]
+fn a_service_that_ends_the_connection_stays_withdrawn_and_the_others_stay_published() {
+    story(async {
+        let house = House::open();
+        let bad = "bad";
+        let name: ServiceName = bad.parse().unwrap();
+        let others = ["one", "two", "three"];
+        for (port, other) in (1001..).zip(others) {
+            house.publish(other, port).await.unwrap();
+        }
+        house.publish(bad, 6666).await.unwrap();
+        let address = house.controller.snapshot().services[&name].address;
+        house.machine.faults(|faults| faults.fatal.extend([address]));
+        let settled = |picture: &Snapshot| {
+            let state = |name: &str| picture.services[&name.parse::<ServiceName>().unwrap()].state;
+            state(bad) == State::Failed && others.iter().all(|other| state(other) == State::Published)
+        };
+
+        // All at once after a start, alone while the others are published, and with a Tor that is started again.
+        house.machine.start_tor().await;
+        house.until(settled).await;
+        let problem = house.controller.snapshot().services[&name].problem.clone().unwrap();
+        assert!(problem.message.contains("time and again") && problem.hint.unwrap().contains("150 clients"));
+        let before = house.machine.requests();
+        house.controller.set_wish(name.clone(), Wish::Enabled).await.unwrap();
+        house.until(|picture| !settled(picture)).await;
+        house.until(settled).await;
+        assert_eq!(house.machine.requests(), before + 4, "one try, and the others after it");
+        let before = house.machine.requests();
+        // An hour of the simulated clock, in which nothing may happen.
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert_eq!(house.machine.requests(), before, "it was tried again");
+        house.machine.kill_tor().await;
+        house.machine.start_tor().await;
+        house.until(|picture| picture.tor.online && settled(picture)).await;
+        assert_eq!(house.machine.requests(), before + 3, "a restart of Tor is no reason to try it again");
+
+        // It is mended, a person says.
+        house.machine.faults(|faults| faults.fatal.clear());
+        house.controller.set_wish(name, Wish::Enabled).await.unwrap();
+        house.until_state(bad, State::Published).await;
+        house.close().await;
+    });
+}
+
+#[test]
 fn a_service_that_tor_does_not_let_go_is_called_stopping_until_it_is_gone() {
     story(async {
         let house = House::with_tor().await;

@@ -25,8 +25,8 @@ use crate::controller::{
 };
 use crate::errors::with_causes;
 use crate::torctl::{
-    self, AddOnion, Client, CommandError, ControlAddress, Credentials, Event, EventKind, HsDescAction, HsDescEvent,
-    InfoKey, Method, Refusal, VersionStatus, parse_bootstrap_phase, parse_time,
+    self, AddOnion, Client, CommandError, ConnectionLost, ControlAddress, Credentials, Event, EventKind, HsDescAction,
+    HsDescEvent, InfoKey, Method, Refusal, VersionStatus, parse_bootstrap_phase, parse_time,
 };
 
 /// The first pause after a lost connection. A restarted Tor answers 0.01 to 0.1 s after its start.
@@ -108,8 +108,8 @@ impl Tor for ControlPort {
         if onion.visitors == Visitors::Leave {
             // Before it is there again, so that nobody slips in between.
             client.close_visitors(&onion.address).await.map_err(|cause| {
-                if let CommandError::Lost { .. } = cause {
-                    return AddOnionError::ConnectionLost;
+                if let CommandError::Lost { cause, .. } = cause {
+                    return ended(&cause);
                 }
                 AddOnionError::Failed(format!("earlier visitors can not be sent away: {}", with_causes(&cause)))
             })?;
@@ -150,6 +150,7 @@ impl Tor for ControlPort {
             // Tor says that it failed, not that it has nothing.
             AddOnionError::Failed(_) => client.del_onion(&onion.address).await.map(drop),
             AddOnionError::ConnectionLost
+            | AddOnionError::EndedConnection(_)
             | AddOnionError::Collision
             | AddOnionError::Refused(_)
             | AddOnionError::Recalled => Ok(()),
@@ -237,9 +238,24 @@ async fn time_period(client: &Client) -> Option<TimePeriod> {
     TimePeriod::of_consensus(time(InfoKey::ConsensusValidAfter)?, time(InfoKey::ConsensusFreshUntil)?)
 }
 
+/// The service may be why the connection ended, unless we closed it ourselves.
+fn ended(cause: &ConnectionLost) -> AddOnionError {
+    match cause {
+        ConnectionLost::GivenUp => AddOnionError::ConnectionLost,
+        ConnectionLost::Closed
+        | ConnectionLost::Broken(_)
+        | ConnectionLost::TimedOut { .. }
+        | ConnectionLost::EventsNotRead { .. }
+        | ConnectionLost::Garbled
+        | ConnectionLost::NotAscii
+        | ConnectionLost::TooLong
+        | ConnectionLost::Unasked { .. } => AddOnionError::EndedConnection(cause.to_string()),
+    }
+}
+
 fn why_not_added(cause: &CommandError) -> AddOnionError {
     let refusal = match cause {
-        CommandError::Lost { .. } => return AddOnionError::ConnectionLost,
+        CommandError::Lost { cause, .. } => return ended(cause),
         CommandError::Refused { refusal, .. } => refusal,
         CommandError::WrongClients => return AddOnionError::OtherClients,
         CommandError::WrongServiceId

@@ -14,6 +14,7 @@ use crate::controller::ports::{Fact, HiddenUpload, HsDir, Listeners, TorFact, To
 use crate::controller::publication::{Evidence, Publication};
 use crate::controller::shape::{Audience, OnionShape};
 use crate::controller::status::Problem;
+use crate::controller::suspects::Suspects;
 
 /// The number of a control connection, counted from 1 since the controller started. What Tor knew of us ended with each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -148,6 +149,8 @@ pub struct Observed {
     pub busy: BTreeSet<OnionAddress>,
     /// The addresses whose last step failed, until the time to try again.
     pub held: BTreeMap<OnionAddress, Problem>,
+    /// The services that were being added when a control connection ended.
+    pub suspects: Suspects,
     /// The time of the last look.
     pub now: Instant,
 }
@@ -177,6 +180,7 @@ impl Default for Observed {
             listeners: Listeners::default(),
             busy: BTreeSet::new(),
             held: BTreeMap::new(),
+            suspects: Suspects::default(),
             now: Instant::now(),
         }
     }
@@ -366,12 +370,13 @@ impl Observed {
         }
     }
 
-    /// Forgets all that ended with the control connection. A failure was one with that Tor: the next may do better.
+    /// Forgets all that ended with the control connection. A failure was one with that Tor: the next may do better. It
+    /// does not for what ended the connection.
     fn forget_connection(&mut self) {
         self.onions.clear();
         self.visitors.clear();
         self.credentials.clear();
-        self.held.clear();
+        self.held.retain(|address, _| self.suspects.is_guilty(address));
         self.window = Window::default();
         self.health = Health::default();
         self.hidden = HiddenUploads::default();

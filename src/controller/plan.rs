@@ -95,6 +95,20 @@ fn plan_additions<'a>(desired: &'a Desired, observed: &Observed) -> Vec<&'a Stor
     // What is to be there after every boot, then what was asked for last.
     missing.sort_by_key(|service| (service.record.autostart() != Autostart::On, Reverse(service.enabled_at)));
     missing.truncate(room);
+    with_care(missing, observed)
+}
+
+/// Those of them that can be added in one breath. One that a connection ended on is added alone: should the next end with
+/// it, too, nobody else is in question.
+fn with_care<'a>(mut missing: Vec<&'a StoredService>, observed: &Observed) -> Vec<&'a StoredService> {
+    let is_suspect = |address: &OnionAddress| observed.suspects.contains(address);
+    if observed.busy.iter().any(is_suspect) {
+        missing.clear();
+    } else if missing.iter().any(|service| !is_suspect(&service.address)) {
+        missing.retain(|service| !is_suspect(&service.address));
+    } else {
+        missing.truncate(usize::from(observed.busy.is_empty()));
+    }
     missing
 }
 

@@ -205,9 +205,12 @@ pub struct TorProblem {
 /// Why Tor has not got a service.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddOnionError {
-    /// The control connection ended; what Tor did with the request is void with it.
+    /// There was no control connection any more.
     #[error("the control connection to Tor ended")]
     ConnectionLost,
+    /// The control connection ended while Tor was given the service; the service itself may be why.
+    #[error("the control connection ends when Tor is given the service ({0})")]
+    EndedConnection(String),
     /// The address is in use by this Tor, from another control connection.
     #[error("this Tor has a service with this address already, from another program or an earlier control connection")]
     Collision,
@@ -231,6 +234,7 @@ impl AddOnionError {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::ConnectionLost => "the control connection ended",
+            Self::EndedConnection(_) => "the control connection ended while it was added",
             Self::Collision => "Tor has the address already",
             Self::Refused(_) => "Tor refused it",
             Self::OtherClients => "Tor let others in",

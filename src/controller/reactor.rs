@@ -224,6 +224,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
         for address in concerned.collect::<BTreeSet<_>>() {
             // A person asked: whatever failed before is worth another try at once.
             self.observed.held.remove(&address);
+            self.observed.suspects.pardon(&address);
             self.retries.forget(&address);
             if let About::Joined(_) = about {
                 // The key may be another one, and giving Tor the same one again is no matter.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What goes wrong, when told to.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
+
+use tails_server_state::OnionAddress;
 
 use crate::controller::{AddOnionError, RemoveOnionError};
 
@@ -11,6 +13,8 @@ use crate::controller::{AddOnionError, RemoveOnionError};
 pub struct Faults {
     /// Answers to the next requests to add a service.
     pub add: VecDeque<AddOnionError>,
+    /// Services that end the control connection when they are added, always.
+    pub fatal: BTreeSet<OnionAddress>,
     /// Answers to the next requests to remove a service.
     pub remove: VecDeque<RemoveOnionError>,
     /// Whether uploads of descriptors are never confirmed.

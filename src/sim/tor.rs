@@ -29,6 +29,12 @@ pub struct SimulatedTor(pub(super) Machine);
 
 impl Tor for SimulatedTor {
     async fn add_onion(&self, generation: Generation, onion: NewOnion) -> Result<(), AddOnionError> {
+        let is_fatal = self.0.lock().faults.fatal.contains(&onion.address);
+        if is_fatal {
+            self.0.lock().requests += 1;
+            self.disconnect(generation);
+            return Err(AddOnionError::EndedConnection("closed, as the simulation has it".to_owned()));
+        }
         let request = {
             let mut inner = self.0.lock();
             inner.requests += 1;

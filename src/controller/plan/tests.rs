@@ -312,6 +312,33 @@ fn tor_is_given_a_window_of_services_those_first_that_are_wanted_most() {
 }
 
 #[test]
+fn what_a_connection_ended_on_is_added_alone_and_last() {
+    let (desired, mut observed) = many(4);
+    let service = |number: usize| desired.service(&format!("web-{number}").parse().unwrap()).unwrap();
+    let added = |observed: &Observed| -> Vec<String> {
+        let name = |step| if let Step::AddOnion(name, _) = step { Some(name.to_string()) } else { None };
+        plan(&desired, observed).into_iter().filter_map(name).collect()
+    };
+    let adds = |observed: &mut Observed, number: usize| {
+        observed.expect_onion(service(number).address, OnionShape::of(service(number)));
+    };
+    for number in [1, 3] {
+        observed.suspects.accuse(service(number).address);
+    }
+    assert_eq!(added(&observed), ["web-2", "web-0"]);
+    adds(&mut observed, 0);
+    adds(&mut observed, 2);
+    assert_eq!(added(&observed), [""; 0], "not before the others are there");
+    observed.busy.clear();
+    assert_eq!(added(&observed), ["web-3"]);
+    adds(&mut observed, 3);
+    assert_eq!(added(&observed), [""; 0]);
+    // Nor anybody else beside it.
+    observed.onions.remove(&service(0).address);
+    assert_eq!(added(&observed), [""; 0]);
+}
+
+#[test]
 fn a_wedged_service_gets_a_new_life_and_ever_more_patience() {
     let minute = std::time::Duration::from_secs(60);
     let (desired, mut observed) = PUBLISHED.build(address());

@@ -16,6 +16,7 @@ use crate::controller::ports::{
 };
 use crate::controller::shape::{Audience, OnionShape};
 use crate::controller::status::{Outlook, Problem};
+use crate::controller::suspects::ends_connections;
 use crate::errors::with_causes;
 
 /// After so many failed removals in a row the control connection is closed, which is certain to remove.
@@ -138,8 +139,11 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
             StepEnd::Added(generation, address, result) => {
                 self.observed.busy.remove(&address);
                 self.adding.remove(&address);
-                if generation == self.observed.tor.generation {
-                    self.added(address, result);
+                match result {
+                    // Whichever connection is up by now.
+                    Err(cause @ AddOnionError::EndedConnection(_)) => self.ended_connection(address, &cause),
+                    result if generation == self.observed.tor.generation => self.added(address, result),
+                    Ok(()) | Err(_) => {}
                 }
             }
             StepEnd::Removed(generation, address, visitors, result) => {
@@ -205,6 +209,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
     fn added(&mut self, address: OnionAddress, result: Result<(), AddOnionError>) {
         let Err(cause) = result else {
             self.retries.forget(&address);
+            self.observed.suspects.acquit(&address);
             if let Some(onion) = self.observed.onions.get(&address) {
                 self.observed.visitors.insert(address, onion.shape.audience.clone());
             }
@@ -213,7 +218,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
         self.observed.onions.remove(&address);
         let (outlook, hint) = match &cause {
             // That the connection is lost comes as a fact, too, and voids this; trying before would only spin.
-            AddOnionError::ConnectionLost => (Outlook::Retrying, None),
+            AddOnionError::ConnectionLost | AddOnionError::EndedConnection(_) => (Outlook::Retrying, None),
             AddOnionError::Refused(_) => {
                 let hint = "A filter in front of Tor's control port may need the profile of Tails Server";
                 (Outlook::Lasting, Some(hint.to_owned()))
@@ -238,6 +243,14 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
             }
         };
         self.hold(address, cause.kind(), Problem { message: cause.to_string(), hint, outlook });
+    }
+
+    /// The connection ended while this service was added: that is a fact, too, which voids what else is known. What is
+    /// left is whether it will be tried again.
+    fn ended_connection(&mut self, address: OnionAddress, cause: &AddOnionError) {
+        if self.observed.suspects.accuse(address) {
+            self.hold(address, cause.kind(), ends_connections(cause.to_string()));
+        }
     }
 
     fn removed(
