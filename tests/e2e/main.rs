@@ -8,6 +8,7 @@
 mod access;
 mod authentication;
 mod fetch;
+mod filter;
 mod harness;
 mod listeners;
 mod managed;
@@ -15,6 +16,7 @@ mod managed;
 #[expect(dead_code, reason = "the tests without a network ask for more")]
 mod manager;
 mod neighbours;
+mod other_filters;
 mod outage;
 mod publish;
 mod removal;
