@@ -210,6 +210,11 @@ impl Tor {
         control.command(&format!("SETCONF {setting}")).map(drop).map_err(|source| self.node.refused(source))
     }
 
+    /// What a refusal on a control connection of this tor means.
+    pub(crate) fn refused(&self, source: ControlError) -> Error {
+        self.node.refused(source)
+    }
+
     /// Waits for an event with these words in it.
     fn wait_for_event(
         &self,
