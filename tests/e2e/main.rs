@@ -7,6 +7,7 @@
 
 mod access;
 mod authentication;
+mod claims;
 mod fetch;
 mod filter;
 mod harness;
