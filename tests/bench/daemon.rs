@@ -67,9 +67,7 @@ impl<'a> Daemon<'a> {
 
     /// Runs `tails-server` with these arguments; how long it took.
     pub(crate) fn ask<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> Outcome<(Duration, Output)> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tails-server"));
-        command.env_clear().args(arguments);
-        command.arg("--bus").arg(format!("unix:{}", self.directories.runtime().join("bus").display()));
+        let mut command = self.command(arguments);
         let began = Instant::now();
         let output = command.stdin(Stdio::null()).output()?;
         let took = began.elapsed();
@@ -77,6 +75,19 @@ impl<'a> Daemon<'a> {
             return Err(format!("tails-server: {}", String::from_utf8_lossy(&output.stderr)).into());
         }
         Ok((took, output))
+    }
+
+    /// Runs `tails-server watch --json`, with its output in a pipe.
+    pub(crate) fn watch(&self) -> Outcome<Child> {
+        let mut command = self.command(["watch", "--json"]);
+        Ok(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?)
+    }
+
+    fn command<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tails-server"));
+        command.env_clear().args(arguments);
+        command.arg("--bus").arg(format!("unix:{}", self.directories.runtime().join("bus").display()));
+        command
     }
 
     /// Ends it as systemd would.

@@ -9,7 +9,7 @@ use crate::Outcome;
 use crate::daemon::Daemon;
 use crate::gate::{Behind, Gate};
 use crate::process::{sleeps, woken};
-use crate::report::{Report, Unit};
+use crate::report::{Report, Target, Unit};
 use crate::script::{Script, Uploads};
 use crate::services::Stock;
 
@@ -49,7 +49,7 @@ fn watch(report: &mut Report, daemon: &Daemon<'_>, what: &str, target: Option<f6
     thread::sleep(WINDOW);
     let woken = woken(&before, &sleeps(daemon.pid())?);
     let count: u64 = woken.values().sum();
-    report.figure(&format!("wake-ups in 30 s: {what}"), &[count as f64], Unit::Times, target);
+    report.figure(&format!("wake-ups in 30 s: {what}"), &[count as f64], Unit::Times, target.map(Target::AtMost));
     if count > 0 {
         let threads: Vec<String> = woken.iter().map(|(name, count)| format!("{name} {count}")).collect();
         report.note(&format!("by thread: {}", threads.join(", ")));

@@ -5,7 +5,7 @@ use crate::Outcome;
 use crate::daemon::Daemon;
 use crate::gate::{Behind, Gate};
 use crate::process::{memory, processor_time};
-use crate::report::{Report, Unit};
+use crate::report::{Report, Target, Unit};
 use crate::script::{Script, Uploads};
 use crate::services::Stock;
 
@@ -28,7 +28,7 @@ pub(crate) fn measure(report: &mut Report, stock: &Stock) -> Outcome {
         daemon.settle()?;
         let of = |name| memory(daemon.pid(), name);
         let what = |name: &str| format!("{count} services published: {name}");
-        report.figure(&what("resident"), &[of("VmRSS")?], Unit::Mebibytes, Some(target));
+        report.figure(&what("resident"), &[of("VmRSS")?], Unit::Mebibytes, Some(Target::AtMost(target)));
         report.figure(&what("anonymous part of it"), &[of("RssAnon")?], Unit::Mebibytes, None);
         report.figure(&what("resident at most"), &[of("VmHWM")?], Unit::Mebibytes, None);
         report.times(&what("processor time until then"), &[used], None);

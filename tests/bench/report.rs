@@ -13,19 +13,45 @@ use serde_json::json;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     Milliseconds,
+    Seconds,
     Mebibytes,
-    /// Ours divided by the least that is possible, in the same round.
+    /// One of two times divided by the other, both of the same round.
     Ratio,
     Times,
+    Services,
+}
+
+/// What a median is to be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Target {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+impl Target {
+    const fn value(self) -> f64 {
+        match self {
+            Self::AtMost(value) | Self::AtLeast(value) => value,
+        }
+    }
+
+    fn is_met(self, median: f64) -> bool {
+        match self {
+            Self::AtMost(most) => median <= most,
+            Self::AtLeast(least) => median >= least,
+        }
+    }
 }
 
 impl Unit {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Milliseconds => "ms",
+            Self::Seconds => "s",
             Self::Mebibytes => "MiB",
             Self::Ratio => "x",
             Self::Times => "times",
+            Self::Services => "services",
         }
     }
 }
@@ -54,20 +80,21 @@ impl Report {
     }
 
     /// Takes a figure in and shows it.
-    pub(crate) fn figure(&mut self, what: &str, samples: &[f64], unit: Unit, target: Option<f64>) {
+    pub(crate) fn figure(&mut self, what: &str, samples: &[f64], unit: Unit, target: Option<Target>) {
         let mut sorted = samples.to_vec();
         sorted.sort_by(f64::total_cmp);
         let median = sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN);
         let (least, most) = (sorted.first().copied().unwrap_or(f64::NAN), sorted.last().copied().unwrap_or(f64::NAN));
-        let met = target.map(|target| median <= target);
+        let met = target.map(|target| target.is_met(median));
+        let value = target.map(Target::value);
         self.missed |= met == Some(false);
         if self.json {
             let unit = unit.as_str();
-            say(&json!({ "figure": what, "unit": unit, "median": median, "target": target, "met": met, "samples": samples })
+            say(&json!({ "figure": what, "unit": unit, "median": median, "target": value, "met": met, "samples": samples })
                 .to_string());
             return;
         }
-        let target = target.map_or(String::new(), |target| format!("{target} {}", unit.as_str()));
+        let target = value.map_or(String::new(), |value| format!("{value} {}", unit.as_str()));
         let verdict = met.map_or("", |met| if met { "met" } else { "MISSED" });
         let range = if samples.len() > 1 { format!("{least:.2} .. {most:.2}") } else { String::new() };
         say(&format!("{what:60} {:>9} {range:>19}  {target:>9}  {verdict}", format!("{median:.2} {}", unit.as_str())));
@@ -76,7 +103,7 @@ impl Report {
     /// Takes in times.
     pub(crate) fn times(&mut self, what: &str, samples: &[Duration], target: Option<f64>) {
         let samples: Vec<f64> = samples.iter().map(|time| time.as_secs_f64() * 1000.0).collect();
-        self.figure(what, &samples, Unit::Milliseconds, target);
+        self.figure(what, &samples, Unit::Milliseconds, target.map(Target::AtMost));
     }
 
     /// Says something beside the figures.

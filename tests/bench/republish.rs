@@ -12,12 +12,13 @@ use crate::bare::Bare;
 use crate::daemon::Daemon;
 use crate::gate::{Behind, Gate};
 use crate::process;
-use crate::report::{Report, Unit};
+use crate::report::{Report, Target, Unit};
 use crate::script::{Script, Uploads, add_line};
 use crate::services::{Services, Stock};
 
-/// Services that are stored and enabled.
-const SERVICES: usize = 100;
+/// Services that are stored and enabled: as many as the controller gives a Tor at once to begin with. With more it waits
+/// on purpose until the first are published, which a bare client does not; `pacing` measures what that brings.
+const SERVICES: usize = 8;
 /// Of the bare client's time.
 const TARGET: f64 = 1.15;
 /// How long a tor may take into the private network.
@@ -27,8 +28,8 @@ pub(crate) fn measure(report: &mut Report, stock: &Stock, rounds: usize) -> Outc
     let services = stock.services(SERVICES)?;
     let scripted = Contest::begin(&services, Behind::Script(Script::new(&services, Uploads::None)), None)?;
     let (ours, bare): (Vec<_>, Vec<_>) = (0..rounds).map(|_| scripted.round()).collect::<Outcome<_>>()?;
-    report.times("100 services, a peer that answers at once: controller", &ours, None);
-    report.times("100 services, a peer that answers at once: bare client", &bare, None);
+    report.times(&figure("a peer that answers at once", "controller"), &ours, None);
+    report.times(&figure("a peer that answers at once", "bare client"), &bare, None);
 
     // The gate says that it is ready, and it has nothing to do but to answer: the steadiest of the three.
     let tor = Tor::offline(TorOptions::host())?;
@@ -38,6 +39,10 @@ pub(crate) fn measure(report: &mut Report, stock: &Stock, rounds: usize) -> Outc
     let tor = network.tor(TorOptions::host())?;
     tor.wait_bootstrapped(PATIENCE)?;
     against(report, &services, rounds, &tor, "a tor in a network")
+}
+
+fn figure(which: &str, what: &str) -> String {
+    format!("{SERVICES} services, {which}: {what}")
 }
 
 /// The ratio with a real tor behind the gate.
@@ -51,10 +56,10 @@ fn against(report: &mut Report, services: &Services, rounds: usize, tor: &Tor, w
         ours.push(times.0);
         bare.push(times.1);
     }
-    report.times(&format!("100 services, {which}: controller"), &ours, None);
-    report.times(&format!("100 services, {which}: bare client"), &bare, None);
+    report.times(&figure(which, "controller"), &ours, None);
+    report.times(&figure(which, "bare client"), &bare, None);
     let ratios: Vec<f64> = ours.iter().zip(&bare).map(|(ours, bare)| ours.as_secs_f64() / bare.as_secs_f64()).collect();
-    report.figure(&format!("100 services, {which}: ratio"), &ratios, Unit::Ratio, Some(TARGET));
+    report.figure(&figure(which, "ratio"), &ratios, Unit::Ratio, Some(Target::AtMost(TARGET)));
     Ok(())
 }
 

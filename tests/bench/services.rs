@@ -61,7 +61,7 @@ impl Services {
         for (number, address) in targets.iter().cycle().take(count).enumerate() {
             let target: Target = address.to_string().parse()?;
             let key = OnionKey::generate()?;
-            store.add(&record(&format!("service-{number}"), &target)?, &key, Wish::Enabled)?;
+            store.add(&record(&name(number), &target)?, &key, Wish::Enabled)?;
             all.push((key, target));
         }
         Ok(Self { all, _listeners: listeners, directories })
@@ -113,6 +113,11 @@ fn memory() -> Outcome<PathBuf> {
 
 fn make(parent: &Path) -> std::io::Result<TempDir> {
     tempfile::Builder::new().prefix("ts-bench-").tempdir_in(parent)
+}
+
+/// What the service with this number is called.
+pub(crate) fn name(number: usize) -> String {
+    format!("service-{number}")
 }
 
 /// The wishes for one kept service.
