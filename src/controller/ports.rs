@@ -214,9 +214,15 @@ pub enum AddOnionError {
     /// The address is in use by this Tor, from another control connection.
     #[error("this Tor has a service with this address already, from another program or an earlier control connection")]
     Collision,
-    /// Tor, or a filter in front of it, will not; asking again brings the same answer.
+    /// Tor will not; asking again brings the same answer.
     #[error("Tor refused the service: {0}")]
     Refused(String),
+    /// A filter in front of Tor's control port did not let it through.
+    #[error("a filter before Tor's control port does not let the service through")]
+    Filtered,
+    /// This Tor is too old for the proof-of-work defence.
+    #[error("this Tor does not know the proof-of-work defence")]
+    NoProofOfWork,
     /// It let in others than it was told to, and is removed again, with everybody who was connected.
     #[error("Tor let others into the service than it was told to; it is withdrawn")]
     OtherClients,
@@ -237,6 +243,8 @@ impl AddOnionError {
             Self::EndedConnection(_) => "the control connection ended while it was added",
             Self::Collision => "Tor has the address already",
             Self::Refused(_) => "Tor refused it",
+            Self::Filtered => "a filter refused it",
+            Self::NoProofOfWork => "Tor has no proof-of-work defence",
             Self::OtherClients => "Tor let others in",
             Self::Recalled => "it was not wanted any more",
             Self::Failed(_) => "Tor could not add it",

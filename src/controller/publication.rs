@@ -158,6 +158,8 @@ impl Publication {
 
     /// This HSDir has one of the descriptors that were sent to it. One that nothing was sent to proves nothing: it
     /// answers to an earlier life of the service.
+    // Those of an earlier life can not be mistaken for these: when Tor begins to send a descriptor, it ends whatever uploads
+    // of the same descriptor are under way (hs_service.c, upload_descriptor_to_all), and it does so for both in one turn.
     pub fn confirm(&mut self, hsdir: &HsDir, now: Instant) {
         if let Some(under_way) = self.under_way.get_mut(hsdir) {
             (self.heard_at, self.progressed_at) = (now, now);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The loop: takes facts and requests in, plans, starts steps, shows the picture.
 
+mod joining;
+mod problems;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};

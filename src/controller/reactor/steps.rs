@@ -7,6 +7,7 @@ use tails_server_state::{ClientSecretKey, Farewell, OnionAddress, OnionKey, Serv
 use tokio::task::JoinError;
 use tracing::{debug, error, warn};
 
+use super::problems::{not_added, not_removed, unreadable};
 use super::{Reactor, store_problems};
 use crate::controller::desired::Desired;
 use crate::controller::observed::Generation;
@@ -15,9 +16,8 @@ use crate::controller::ports::{
     AddOnionError, CredentialError, Listening, NewOnion, Recall, RemoveOnionError, Tor, Visitors,
 };
 use crate::controller::shape::{Audience, OnionShape};
-use crate::controller::status::{Outlook, Problem};
+use crate::controller::status::Problem;
 use crate::controller::suspects::ends_connections;
-use crate::errors::with_causes;
 
 /// After so many failed removals in a row the control connection is closed, which is certain to remove.
 const REMOVALS: u32 = 3;
@@ -181,9 +181,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
             Err(cause) => {
                 self.never_added(generation, address);
                 if still_wanted {
-                    let hint = Some(cause.hint());
-                    let problem = Problem { message: with_causes(&cause), hint, outlook: outlook(&cause) };
-                    self.hold(address, cause.kind(), problem);
+                    self.hold(address, cause.kind(), unreadable(&cause));
                 }
             }
         }
@@ -216,33 +214,21 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
             return;
         };
         self.observed.onions.remove(&address);
-        let (outlook, hint) = match &cause {
-            // That the connection is lost comes as a fact, too, and voids this; trying before would only spin.
-            AddOnionError::ConnectionLost | AddOnionError::EndedConnection(_) => (Outlook::Retrying, None),
-            AddOnionError::Refused(_) => {
-                let hint = "A filter in front of Tor's control port may need the profile of Tails Server";
-                (Outlook::Lasting, Some(hint.to_owned()))
-            }
-            AddOnionError::OtherClients => {
-                self.observed.visitors.insert(address, Audience::NOBODY);
-                let hint =
-                    "What answers on Tor's control port does not do what it is told; enable the service to try again";
-                (Outlook::Lasting, Some(hint.to_owned()))
-            }
+        match &cause {
             AddOnionError::Recalled => return,
-            AddOnionError::Failed(_) => {
-                // It may have been there for a moment, for those who are welcome now.
-                self.observed.visitors.remove(&address);
-                (Outlook::Retrying, None)
-            }
-            AddOnionError::Collision => {
-                // Nobody knows whom the other one lets in.
-                self.observed.visitors.remove(&address);
-                let hint = "If it does not pass within a minute, end the other program that publishes this key";
-                (Outlook::Retrying, Some(hint.to_owned()))
-            }
-        };
-        self.hold(address, cause.kind(), Problem { message: cause.to_string(), hint, outlook });
+            // They left with it.
+            AddOnionError::OtherClients => drop(self.observed.visitors.insert(address, Audience::NOBODY)),
+            // It may have been there for a moment, for those who are welcome now; or another one is, and nobody knows
+            // whom that lets in.
+            AddOnionError::Failed(_) | AddOnionError::Collision => drop(self.observed.visitors.remove(&address)),
+            AddOnionError::ConnectionLost
+            | AddOnionError::EndedConnection(_)
+            | AddOnionError::Refused(_)
+            | AddOnionError::Filtered
+            | AddOnionError::NoProofOfWork => {}
+        }
+        let problem = not_added(&cause, self.desired.name_of(&address));
+        self.hold(address, cause.kind(), problem);
     }
 
     /// The connection ended while this service was added: that is a fact, too, which voids what else is known. What is
@@ -272,16 +258,11 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
             Err(RemoveOnionError::ConnectionLost) => (),
             Err(cause @ RemoveOnionError::VisitorsStay(_)) => {
                 self.keep_removing(&address, visitors);
-                let hint = "It stays withdrawn until they are gone; a filter before Tor's control port needs the profile of Tails Server for it";
-                let problem =
-                    Problem { message: cause.to_string(), hint: Some(hint.to_owned()), outlook: Outlook::Retrying };
-                self.hold(address, "its visitors could not be sent away", problem);
+                self.hold(address, "its visitors could not be sent away", not_removed(&cause));
             }
             Err(cause @ RemoveOnionError::Failed(_)) => {
                 self.keep_removing(&address, visitors);
-                let hint = Some("Ending the controller withdraws everything it has published".to_owned());
-                let problem = Problem { message: cause.to_string(), hint, outlook: Outlook::Retrying };
-                let failures = self.hold(address, "Tor did not remove it", problem);
+                let failures = self.hold(address, "Tor did not remove it", not_removed(&cause));
                 // One whose server only restarts is not worth the connection of all others.
                 if failures >= REMOVALS && self.has_to_go(&address) {
                     warn!("closing the control connection: Tor does not let a service go otherwise");
@@ -306,108 +287,9 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
         self.desired.wanted_at(address).is_none_or(|service| !Audience::of(service).includes(let_in))
     }
 
-    fn read_credential(&mut self, generation: Generation, name: &ServiceName) {
-        let Some(joined) = self.desired.joined_as(name) else { return };
-        let address = joined.address;
-        self.observed.busy.insert(address);
-        let (store, name) = (Arc::clone(&self.store), name.clone());
-        self.steps.spawn_blocking(move || StepEnd::Credential(generation, address, store.joined_key(&name)));
-    }
-
-    fn credential_read(
-        &mut self,
-        generation: Generation,
-        address: OnionAddress,
-        key: Result<Option<ClientSecretKey>, StoreError>,
-    ) {
-        match key {
-            Ok(Some(key)) if generation == self.observed.tor.generation => {
-                // From here on Tor may have it, whatever it answers.
-                self.observed.ever_joined.insert(address);
-                let tor = Arc::clone(&self.tor);
-                self.steps.spawn(async move {
-                    StepEnd::CredentialAdded(generation, address, tor.add_credential(generation, address, key).await)
-                });
-            }
-            Ok(Some(_)) => drop(self.observed.busy.remove(&address)),
-            // Whoever knows the address can reach it.
-            Ok(None) => {
-                self.observed.busy.remove(&address);
-                self.observed.credentials.insert(address);
-            }
-            Err(cause) => {
-                self.observed.busy.remove(&address);
-                let hint = Some(cause.hint());
-                let problem = Problem { message: with_causes(&cause), hint, outlook: outlook(&cause) };
-                self.hold(address, cause.kind(), problem);
-            }
-        }
-    }
-
-    fn credential_added(&mut self, generation: Generation, address: OnionAddress, result: Result<(), CredentialError>) {
-        if generation != self.observed.tor.generation {
-            return;
-        }
-        match result {
-            Ok(()) => {
-                self.retries.forget(&address);
-                if !self.outdated.remove(&address) {
-                    self.observed.credentials.insert(address);
-                }
-            }
-            Err(CredentialError::ConnectionLost) => (),
-            Err(cause @ CredentialError::Refused(_)) => {
-                let problem = Problem { message: cause.to_string(), hint: None, outlook: Outlook::Retrying };
-                self.hold(address, "Tor did not take a key", problem);
-            }
-        }
-    }
-
-    fn credential_removed(
-        &mut self,
-        generation: Generation,
-        address: OnionAddress,
-        result: Result<(), CredentialError>,
-    ) {
-        match result {
-            Ok(()) => {
-                self.retries.forget(&address);
-                self.observed.ever_joined.remove(&address);
-                self.observed.credentials.remove(&address);
-                self.forget_farewell(Farewell::Joined(address));
-            }
-            Err(cause @ CredentialError::Refused(_)) if generation == self.observed.tor.generation => {
-                let problem = Problem { message: cause.to_string(), hint: None, outlook: Outlook::Retrying };
-                self.hold(address, "Tor did not forget a key", problem);
-            }
-            Err(CredentialError::ConnectionLost | CredentialError::Refused(_)) => (),
-        }
-    }
-
-    /// Tor has nothing of it any more: that need not be remembered.
-    fn forget_farewell(&mut self, farewell: Farewell) {
-        if self.desired.owes(&farewell) {
-            self.observed.busy.insert(*farewell.address());
-            let store = Arc::clone(&self.store);
-            self.steps.spawn_blocking(move || StepEnd::FarewellForgotten(farewell, store.forget_farewell(&farewell)));
-        }
-    }
-
-    fn farewell_forgotten(&mut self, farewell: Farewell, result: Result<(), StoreError>) {
-        let address = *farewell.address();
-        self.observed.busy.remove(&address);
-        self.desired = Desired::of(&self.store);
-        if let Err(cause) = result {
-            // Then Tor is asked once more, after a pause.
-            let problem =
-                Problem { message: with_causes(&cause), hint: Some(cause.hint()), outlook: Outlook::Retrying };
-            self.hold(address, cause.kind(), problem);
-        }
-    }
-
     /// Puts an address on hold after a failure, until its time to try again or, if only a person can mend it, until a
     /// wish or the control connection changes. How many failures there were in a row.
-    fn hold(&mut self, address: OnionAddress, why: &'static str, problem: Problem) -> u32 {
+    pub(super) fn hold(&mut self, address: OnionAddress, why: &'static str, problem: Problem) -> u32 {
         let service = self.desired.name_of(&address).map_or("(removed)", ServiceName::as_str);
         // The message may name a path or repeat Tor's words: only the sort of it is safe to paste.
         warn!(service, why, "a step failed");
@@ -423,16 +305,4 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
         }
         true
     }
-}
-
-/// Whether time can mend what is wrong with the store.
-fn outlook(cause: &StoreError) -> Outlook {
-    let lasting = matches!(
-        cause,
-        StoreError::Damaged { .. }
-            | StoreError::Crowded { .. }
-            | StoreError::TooNew { .. }
-            | StoreError::Unknown { .. }
-    );
-    if lasting { Outlook::Lasting } else { Outlook::Retrying }
 }

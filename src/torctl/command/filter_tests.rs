@@ -162,6 +162,7 @@ fn questions(address: OnionAddress) -> (Vec<String>, Vec<String>) {
         // A new one does not compile here: put it into the list, too.
         let said = match key {
             InfoKey::CircuitStatus
+            | InfoKey::SocksListeners
             | InfoKey::ConsensusValidAfter
             | InfoKey::ConsensusFreshUntil
             | InfoKey::ProcessId
@@ -173,7 +174,6 @@ fn questions(address: OnionAddress) -> (Vec<String>, Vec<String>) {
             | InfoKey::NetworkLiveness
             | InfoKey::OnionsCurrent
             | InfoKey::OnionsDetached
-            | InfoKey::SocksListeners
             | InfoKey::ConsensusValidUntil
             | InfoKey::Clock
             | InfoKey::ServiceDescriptor(_) => Said::No,
