@@ -68,8 +68,7 @@ pub(crate) fn visit(address: &str, port: u16) -> String {
 pub(crate) fn visit_fails(address: &str, reachable: &str, port: u16) {
     let page = attempt(address, port, LONGEST_ATTEMPT);
     assert!(page.is_err(), "there is a page: {page:?}");
-    let page = attempt(reachable, port, LONGEST_ATTEMPT);
-    assert!(page.is_ok(), "nothing is reachable: {page:?}");
+    visit(reachable, port);
 }
 
 /// One visit, on circuits of its own.

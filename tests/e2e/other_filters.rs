@@ -49,7 +49,7 @@ fn with_the_profile_of_another_program_it_says_what_is_missing_and_publishes_not
     let site = Website::start("a page").unwrap();
     for (profile, refused, state, told) in [
         (others, "SETEVENTS ", "waiting-for-tor", "Tor can not be watched"),
-        (&fixed_shape, "ADD_ONION ", "failed", "does not let this command through"),
+        (&fixed_shape, "ADD_ONION ", "failed", "does not let the service through"),
         // Whether it is still the same Tor has to be known.
         (&ours_but("- 'process/pid'", "- 'version'"), "GETINFO process", "waiting-for-tor", "Tor can not be watched"),
     ] {
