@@ -13,6 +13,8 @@ mod invite;
 mod join;
 mod joined;
 mod key;
+mod lint;
+mod new;
 mod option;
 mod output;
 mod publish;
@@ -26,7 +28,7 @@ mod watch;
 
 use std::process::ExitCode;
 
-pub use args::{Arguments, Ask, ClientVerb, Invite, Join, KeyVerb, OptionName, Verb};
+pub use args::{Arguments, Ask, ClientVerb, Invite, Join, KeyVerb, Lint, LintFormat, New, OptionName, Verb};
 
 use crate::cli::error::Failure;
 use crate::cli::output::Form;
@@ -54,6 +56,12 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let form = if arguments.json { Form::Json } else { Form::Yaml };
     // What can be refused without the controller is refused without it.
     let verb = arguments.verb.checked()?;
+    let verb = match verb {
+        // What is about files alone needs no controller.
+        Verb::Lint(request) => return lint::lint(&request, form),
+        Verb::New(request) => return new::new(&request),
+        verb => verb,
+    };
     let patience = if matches!(verb, Verb::Check { .. }) { CHECK_PATIENCE } else { ANSWER_PATIENCE };
     let session = Session::connect(arguments.bus, patience).await?;
     match verb {
@@ -78,5 +86,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Leave { name, yes } => joined::leave(&session, &name, yes).await,
         Verb::Request(request) => request::request(&session, request, form).await,
         Verb::Watch => watch::watch(&session, form).await,
+        // Done above, without asking.
+        Verb::Lint(_) | Verb::New(_) => Ok(()),
     }
 }

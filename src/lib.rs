@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #![doc = include_str!("README.md")]
 
+pub mod descriptor;
 pub mod invitation;
 pub mod key_files;
 pub mod qr;

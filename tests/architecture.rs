@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// Which of our modules each module may name, and nothing below it is listed twice.
 const LAYERS: &[(&str, &[&str])] = &[
     ("errors", &[]),
+    ("descriptor", &[]),
     ("invitation", &[]),
     ("key_files", &[]),
     ("qr", &[]),
@@ -15,7 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("adapters", &["controller", "errors", "torctl"]),
     ("sim", &["controller"]),
     ("bus", &["controller", "errors"]),
-    ("cli", &["bus::api", "errors", "invitation", "key_files", "qr"]),
+    ("cli", &["bus::api", "descriptor", "errors", "invitation", "key_files", "qr"]),
     ("daemon", &["adapters", "bus", "controller", "errors", "sim", "torctl"]),
 ];
 
@@ -26,6 +27,8 @@ const NEVER: &[(&str, &[&str])] = &[
         "controller",
         &["zbus", "torut", "sled", "std::fs", "std::process", "std::net", "SystemTime", "std::time::Instant"],
     ),
+    // What a service is, is text: nothing of it runs here.
+    ("descriptor", &["zbus", "sled", "torut", "tokio", "std::net", "std::process", "SystemTime", "Instant"]),
     // What it reads comes from strangers: no network, no file, no clock, so that reading it can do nothing.
     ("invitation", &["zbus", "sled", "torut", "tokio", "std::fs", "std::net", "std::process", "SystemTime", "Instant"]),
     ("key_files", &["zbus", "sled", "torut", "tokio", "std::net", "std::process", "SystemTime", "Instant"]),
@@ -119,6 +122,15 @@ fn no_module_names_what_it_must_not() {
                 assert!(!code.contains(word), "{} names {word}", file.display());
             }
         }
+    }
+}
+
+#[test]
+fn only_the_catalogue_reads_descriptors_from_files() {
+    for file in module("descriptor") {
+        let reads = ["std::fs", "rustix", "io::"].iter().any(|word| code(&file).contains(word));
+        let is_catalogue = file.to_string_lossy().contains("/descriptor/catalog");
+        assert!(!reads || is_catalogue, "{} reads files", file.display());
     }
 }
 

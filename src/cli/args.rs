@@ -2,6 +2,7 @@
 //! What can be said on the command line.
 
 mod client;
+mod descriptor;
 mod invite;
 mod key;
 mod option;
@@ -19,6 +20,7 @@ use tails_server_state::{
 };
 
 pub use self::client::ClientVerb;
+pub use self::descriptor::{Lint, LintFormat, New};
 pub use self::invite::{Ask, Invite, Join};
 pub use self::key::KeyVerb;
 pub use self::option::OptionName;
@@ -195,6 +197,14 @@ pub enum Verb {
     /// Ask to be invited: make a key, and print the half that the host needs
     #[command(after_help = invite::REQUEST_HELP)]
     Request(Ask),
+
+    /// Check the descriptors of services
+    #[command(after_help = descriptor::LINT_HELP)]
+    Lint(Lint),
+
+    /// Begin the descriptor of a service
+    #[command(after_help = descriptor::NEW_HELP)]
+    New(New),
 
     /// Print a line for each change, until interrupted
     #[command(after_help = WATCH_HELP)]

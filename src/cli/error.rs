@@ -99,6 +99,8 @@ pub(super) enum Failure {
     ExportWouldOpen(ServiceName),
     #[error("the key was not taken: it comes with {clients} clients, and \"{service}\" is open to everybody")]
     ImportWouldOpen { service: ServiceName, clients: usize },
+    #[error("{}", not_clean(*.failing, *.of))]
+    NotClean { failing: usize, of: usize },
     #[error("cannot print the result")]
     Print(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the operating system does not let the program run")]
@@ -175,6 +177,7 @@ impl Failure {
             | Self::Invitation(_)
             | Self::Read { .. }
             | Self::Write { .. }
+            | Self::NotClean { .. }
             | Self::Code(_)
             | Self::Import(_)
             | Self::Export(_)
@@ -261,8 +264,16 @@ impl Failure {
                  file hs_ed25519_secret_key alone"
             )),
             Self::CannotAsk(_) => Some("To do it without being asked, add --yes".into()),
-            Self::RemovedMeanwhile(_) | Self::Bus(_) | Self::NotConfirmed(_) | Self::Print(_) | Self::System(_) => None,
+            Self::NotClean { .. }
+            | Self::RemovedMeanwhile(_) | Self::Bus(_) | Self::NotConfirmed(_) | Self::Print(_) | Self::System(_) => None,
         }
+    }
+}
+
+fn not_clean(failing: usize, of: usize) -> String {
+    match of {
+        1 => "the descriptor breaks rules".to_owned(),
+        of => format!("{failing} of {of} descriptors break rules"),
     }
 }
 
