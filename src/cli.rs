@@ -56,12 +56,13 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     let form = if arguments.json { Form::Json } else { Form::Yaml };
     // What can be refused without the controller is refused without it.
     let verb = arguments.verb.checked()?;
-    let verb = match verb {
-        // What is about files alone needs no controller.
-        Verb::Lint(request) => return lint::lint(&request, form),
-        Verb::New(request) => return new::new(&request),
-        verb => verb,
-    };
+    // What is about files alone needs no controller.
+    if let Verb::Lint(request) = &verb {
+        return lint::lint(request, form);
+    }
+    if let Verb::New(request) = &verb {
+        return new::new(request);
+    }
     let patience = if matches!(verb, Verb::Check { .. }) { CHECK_PATIENCE } else { ANSWER_PATIENCE };
     let session = Session::connect(arguments.bus, patience).await?;
     match verb {

@@ -122,8 +122,6 @@ rules! {
     OptionDuplicate = "option.duplicate" Error,
     /// The common options are implied.
     OptionReserved = "option.reserved" Error,
-    /// A key fits the type of its option.
-    OptionKey = "option.key" Error,
     /// The default is a value that the option takes.
     OptionDefault = "option.default" Error,
     /// A range has room.

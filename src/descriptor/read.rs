@@ -98,9 +98,9 @@ impl<T: Read> Read for Alternatives<T> {
 
 impl<T: Read> Read for Vec<T> {
     fn read(value: &Toml<'_>, findings: &mut Findings) -> Option<Self> {
-        match value.get_ref() {
-            DeValue::Array(items) => all(items.iter(), findings),
-            _ => wrong_type(value, "a list", findings),
+        match value.get_ref().as_array() {
+            Some(items) => all(items.iter(), findings),
+            None => wrong_type(value, "a list", findings),
         }
     }
 

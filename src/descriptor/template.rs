@@ -173,9 +173,8 @@ fn scalar(value: &Value) -> Option<Scalar<'_>> {
     if let Some(text) = value.as_str() {
         return Some(Scalar::Text(text));
     }
-    match value.kind() {
-        ValueKind::Bool => Some(Scalar::Bool(value.is_true())),
-        ValueKind::Number if value.is_integer() => i64::try_from(value.clone()).ok().map(Scalar::Int),
-        _ => None,
+    if value.kind() == ValueKind::Bool {
+        return Some(Scalar::Bool(value.is_true()));
     }
+    value.is_integer().then(|| i64::try_from(value.clone()).ok().map(Scalar::Int)).flatten()
 }

@@ -65,12 +65,13 @@ impl Companions for Beside {
 
 /// Why a file was not read, the same on every computer.
 fn words(cause: &io::Error) -> String {
-    match cause.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        io::ErrorKind::InvalidData => "it is no text".to_owned(),
-        io::ErrorKind::FileTooLarge => "it is too large".to_owned(),
-        _ => cause.to_string(),
-    }
+    let known = [
+        (io::ErrorKind::NotFound, "there is no such file"),
+        (io::ErrorKind::InvalidData, "it is no text"),
+        (io::ErrorKind::FileTooLarge, "it is too large"),
+    ];
+    let words = known.into_iter().find(|(kind, _)| *kind == cause.kind());
+    words.map_or_else(|| cause.to_string(), |(_, words)| words.to_owned())
 }
 
 fn read(path: &Path) -> io::Result<String> {

@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, Stat, fstat, openat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
 
 use crate::descriptor::check::MAX_BYTES;
@@ -114,13 +114,12 @@ impl Directory {
             for entry in Dir::read_from(&self.handle)? {
                 let entry = entry?;
                 let name = entry.file_name().to_string_lossy().into_owned();
-                let kind = match entry.file_type() {
-                    FileType::Unknown => FileType::from_raw_mode(
-                        rustix::fs::statat(&self.handle, entry.file_name(), rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?
-                            .st_mode,
-                    ),
-                    known => known,
-                };
+                let mut kind = entry.file_type();
+                // Some file systems do not say.
+                if kind == FileType::Unknown {
+                    let about = statat(&self.handle, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW)?;
+                    kind = FileType::from_raw_mode(about.st_mode);
+                }
                 let is_service = matches!(kind, FileType::Directory | FileType::Symlink);
                 if is_service && !name.starts_with('.') {
                     names.push(name);

@@ -24,12 +24,14 @@ pub(super) fn check(service: &Service, findings: &mut Findings) {
         if option.is_probe() && option.head.change != Cost::Restart {
             findings.tell(Rule::OptionChange, &option.span, format!("\"{}\" can not be changed", option.name()));
         }
-        check_range(option, findings);
-        check_default(option, findings);
+        // Where there is no room, no default fits, and that is no news.
+        if has_room(option, findings) {
+            check_default(option, findings);
+        }
     }
 }
 
-fn check_range(option: &At<OptionSpec>, findings: &mut Findings) {
+fn has_room(option: &At<OptionSpec>, findings: &mut Findings) -> bool {
     let message = match &option.kind {
         OptionKind::Int(keys) if keys.min > keys.max => {
             format!("there is nothing between {} and {}", keys.min, keys.max)
@@ -47,7 +49,7 @@ fn check_range(option: &At<OptionSpec>, findings: &mut Findings) {
         OptionKind::Enum(keys) => {
             let names = keys.choices.iter().map(|choice| (choice.value.as_str(), &keys.choices.span));
             doubled(Rule::OptionRange, "a choice", names, findings);
-            return;
+            return true;
         }
         OptionKind::Bool(_)
         | OptionKind::Int(_)
@@ -57,9 +59,10 @@ fn check_range(option: &At<OptionSpec>, findings: &mut Findings) {
         | OptionKind::Secret(_)
         | OptionKind::Folder(_)
         | OptionKind::TlsFingerprint(_)
-        | OptionKind::SshHostKey(_) => return,
+        | OptionKind::SshHostKey(_) => return true,
     };
     findings.tell(Rule::OptionRange, &option.span, message);
+    false
 }
 
 /// A default is a value like any other.

@@ -19,9 +19,9 @@ pub(in crate::descriptor) struct Table<'a, 'b> {
 impl<'a, 'b> Table<'a, 'b> {
     /// The value as a table.
     pub(in crate::descriptor) fn open(value: &'a Toml<'b>, findings: &mut Findings) -> Option<Self> {
-        match value.get_ref() {
-            DeValue::Table(entries) => Some(Self { entries, span: value.span() }),
-            _ => wrong_type(value, "a table", findings),
+        match value.get_ref().as_table() {
+            Some(entries) => Some(Self { entries, span: value.span() }),
+            None => wrong_type(value, "a table", findings),
         }
     }
 
