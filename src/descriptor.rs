@@ -40,7 +40,7 @@ pub use self::option::{
 };
 pub use self::places::{Mode, ServicePath};
 pub use self::read::{Alternatives, At};
-pub use self::render::RenderedFile;
+pub use self::render::{FolderMount, RenderedFile};
 pub use self::report::{Located, Report};
 pub use self::schema::json_schema;
 pub use self::scope::{Debian, Scope};

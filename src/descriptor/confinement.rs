@@ -106,6 +106,8 @@ impl Confinement {
             },
         );
         if self.system == System::ReadOnly {
+            // Over the bus, Avahi would announce it to the local network, and others would fetch for it. Logins need it.
+            set("InaccessiblePaths", "-/run/dbus");
             for path in self.writable.iter().chain(persistent.iter().copied()) {
                 // `-`: a path that is not there yet is no reason not to start.
                 set("ReadWritePaths", &format!("-{path}"));
@@ -118,7 +120,8 @@ impl Confinement {
 /// What holds for every server. systemd.exec(5), systemd.resource-control(5)
 const ALWAYS: &[(&str, &str)] = &[
     ("IPAddressAllow", ""),
-    ("IPAddressAllow", "localhost"),
+    // Not all of 127.0.0.0/8: a resolver that listens on 127.0.0.53 asks the network for whoever asks it.
+    ("IPAddressAllow", "127.0.0.1/32 ::1/128"),
     ("IPAddressDeny", "any"),
     ("RestrictAddressFamilies", ""),
     // Netlink tells of the computer's own interfaces, and nothing leaves by it.
@@ -126,6 +129,9 @@ const ALWAYS: &[(&str, &str)] = &[
     ("CapabilityBoundingSet", ""),
     ("AmbientCapabilities", ""),
     ("ReadWritePaths", ""),
+    ("InaccessiblePaths", ""),
+    // Who asks these has asked the network.
+    ("InaccessiblePaths", "-/run/avahi-daemon -/run/nscd -/run/systemd/resolve/io.systemd.Resolve"),
     ("PrivateTmp", "yes"),
     ("ProtectClock", "yes"),
     ("ProtectControlGroups", "yes"),
@@ -173,7 +179,8 @@ mod tests {
         for text in ["", loosest] {
             let settings = confinement(text).settings(&[]);
             assert_eq!(effective(&settings, "IPAddressDeny"), ["any"]);
-            assert_eq!(effective(&settings, "IPAddressAllow"), ["localhost"]);
+            assert_eq!(effective(&settings, "IPAddressAllow"), ["127.0.0.1/32 ::1/128"]);
+            assert!(effective(&settings, "InaccessiblePaths")[0].contains("/run/avahi-daemon"));
             assert_eq!(effective(&settings, "RestrictAddressFamilies"), ["AF_UNIX AF_INET AF_INET6 AF_NETLINK"]);
         }
     }
@@ -192,6 +199,8 @@ mod tests {
         }
         assert!(effective(&settings, "CapabilityBoundingSet").is_empty());
         assert!(effective(&settings, "ReadWritePaths").is_empty());
+        // infinoted, for one, has Avahi announce it to the local network wherever it finds the bus.
+        assert!(effective(&settings, "InaccessiblePaths").contains(&"-/run/dbus".to_owned()));
     }
 
     #[test]

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The configuration of a service as it is now.
 
-use super::option::SetError;
+use super::option::{Access, Folder, OptionKind, OptionSpec, OptionValue, OptionValues, SetError};
+use super::places::ServicePath;
 use super::scope::{Audience, Scope};
-use super::service::ServiceDescriptor;
+use super::service::{Service, ServiceDescriptor};
 use super::tables::File;
 use super::template::{Medium, RenderError, Rendered, Template};
 
@@ -30,6 +31,31 @@ impl ServiceDescriptor {
             files.push(RenderedFile { file, contents: template.render(&context)? });
         }
         Ok(files)
+    }
+}
+
+/// A folder of a person, and where the server sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FolderMount<'a> {
+    /// The person's folder.
+    pub folder: &'a Folder,
+    /// The path under which the server sees it.
+    pub mount: &'a ServicePath,
+    /// What the server may do with it.
+    pub access: Access,
+}
+
+impl Service {
+    /// The folders that the server sees.
+    #[must_use]
+    pub fn folder_mounts<'a>(&'a self, values: &'a OptionValues) -> Vec<FolderMount<'a>> {
+        let mount = |option: &'a OptionSpec| match (&option.kind, values.value(option.name().as_str())) {
+            (OptionKind::Folder(keys), Some(OptionValue::Folder(folder))) => {
+                Some(FolderMount { folder, mount: &keys.mount, access: keys.access })
+            }
+            (_, _) => None,
+        };
+        self.option.iter().filter_map(|option| mount(&option.value)).collect()
     }
 }
 

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod catalogue;
+mod guide;
 mod invalid;
 mod readers;
 mod samples;

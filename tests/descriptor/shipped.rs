@@ -4,10 +4,11 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
+use tails_server::descriptor::{Access, Debian, Scope, ServiceDescriptor, Trust, lint_file};
 use tails_server::descriptor::{Catalog, Origin, Source};
-use tails_server::descriptor::{Debian, Scope, ServiceDescriptor, Trust, lint_file};
+use tails_server::invitation::{Detail, Secrecy};
 
-use crate::samples::{address, assert_recorded, defaults, directories, place, shipped};
+use crate::samples::{address, assert_recorded, defaults, descriptor, directories, place, shipped};
 
 #[test]
 fn every_shipped_descriptor_is_clean() {
@@ -58,6 +59,34 @@ fn every_shipped_descriptor_renders_as_recorded() {
             assert_recorded(&place(&format!("fixtures/descriptors/rendered/{name}-debian-12.txt")), &before);
         }
     }
+}
+
+#[test]
+fn what_visitors_need_to_know_fits_into_an_invitation() {
+    for descriptor in shipped() {
+        let (values, address) = (defaults(&descriptor), address());
+        let info = descriptor.connection_info(&Scope::new(&values, &address, Debian::KNOWN[1])).unwrap();
+        for line in info.lines {
+            let secrecy = if line.is_secret { Secrecy::Secret } else { Secrecy::Open };
+            let detail = Detail::new(&line.label, line.value.expose(), secrecy);
+            assert!(detail.is_ok(), "{}: {}: {detail:?}", *descriptor.name, line.label);
+        }
+    }
+}
+
+#[test]
+fn a_person_s_folder_is_mounted_and_not_written_into_the_configuration() {
+    let nginx = descriptor(&place("contrib/services/nginx"));
+    let (mut values, address) = (defaults(&nginx), address());
+    values.set(&nginx.options(), "folder", "/home/amnesia/My site; \"x\" $y").unwrap();
+    for file in nginx.render(&Scope::new(&values, &address, Debian::KNOWN[1])).unwrap() {
+        assert!(!file.contents.expose().contains("amnesia"));
+    }
+    let mounts = nginx.folder_mounts(&values);
+    let shown: Vec<_> =
+        mounts.iter().map(|mount| (mount.folder.to_string(), mount.mount.as_str(), mount.access)).collect();
+    assert_eq!(shown, [("/home/amnesia/My site; \"x\" $y".to_owned(), "/srv/tails-nginx/site", Access::Read)]);
+    assert!(values.set(&nginx.options(), "folder", "/home/amnesia/.gnupg").is_err());
 }
 
 #[test]

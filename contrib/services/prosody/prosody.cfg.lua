@@ -61,7 +61,6 @@ motd_text = {{ option.motd }}
 
 -- What is not written down can not be found.
 log = { { levels = { min = "error" }, to = "console" } }
-statistics = "none"
 
 VirtualHost {{ address }}
 

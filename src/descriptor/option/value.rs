@@ -179,3 +179,66 @@ fn word(text: &str, keys: &EnumKeys) -> Result<String, InvalidValue> {
         None => Err(InvalidValue::Enum(words().collect::<Vec<_>>().join(", "))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use toml::de::DeValue;
+
+    use super::*;
+    use crate::descriptor::finding::Findings;
+    use crate::descriptor::read::Read;
+
+    fn option(keys: &str) -> OptionSpec {
+        let text = format!("{{ name = 'x', label = 'X', {keys} }}");
+        let mut findings = Findings::default();
+        OptionSpec::read(&DeValue::parse(&text).unwrap(), &mut findings).unwrap_or_else(|| panic!("{findings:?}"))
+    }
+
+    #[test]
+    fn values_are_judged_at_the_border() {
+        use InvalidValue as Bad;
+        for (keys, text, expected) in [
+            ("type = 'bool', default = true", "on", Ok("true")),
+            ("type = 'bool', default = true", "no", Ok("false")),
+            ("type = 'bool', default = true", "TRUE", Err(Bad::Bool)),
+            ("type = 'int', default = 1, min = -1, max = 5", "-1", Ok("-1")),
+            ("type = 'int', default = 1, min = -1, max = 5", "6", Err(Bad::Int { min: -1, max: 5 })),
+            ("type = 'int', default = 1, min = -1, max = 5", "+1", Err(Bad::Int { min: -1, max: 5 })),
+            ("type = 'int', default = 1, min = -1, max = 5", "1 ", Err(Bad::Int { min: -1, max: 5 })),
+            ("type = 'int', default = 1, min = -1, max = 5", "--1", Err(Bad::Int { min: -1, max: 5 })),
+            ("type = 'port', default = 80", "65535", Ok("65535")),
+            ("type = 'port', default = 80", "65536", Err(Bad::Port)),
+            ("type = 'port', default = 80", "0", Err(Bad::Port)),
+            ("type = 'string', max-length = 3", "äöü", Ok("äöü")),
+            ("type = 'string', max-length = 3", "äöüß", Err(Bad::Long(3))),
+            ("type = 'string', default = 'a', min-length = 1", "", Err(Bad::Short(1))),
+            ("type = 'string'", "a\nb", Err(Bad::Line)),
+            ("type = 'string'", "a\0b", Err(Bad::Line)),
+            ("type = 'string', characters = 'word'", "a.b-c_d", Ok("a.b-c_d")),
+            ("type = 'string', characters = 'word'", "-a", Err(Bad::Characters(Characters::Word))),
+            ("type = 'string', characters = 'word'", "a*", Err(Bad::Characters(Characters::Word))),
+            ("type = 'text'", "a\nb\tc", Ok("a\nb\tc")),
+            ("type = 'text'", "a\rb", Err(Bad::Text)),
+            ("type = 'secret'", "pass!word", Ok("pass!word")),
+            ("type = 'secret'", "", Err(Bad::Short(1))),
+            ("type = 'secret'", "pass word", Err(Bad::Characters(Characters::Ascii))),
+            ("type = 'enum', default = 'a', choices = [{ value = 'a', label = 'A' }]", "a", Ok("a")),
+            ("type = 'enum', default = 'a', choices = [{ value = 'a', label = 'A' }]", "b", Err(Bad::Enum("a".into()))),
+            ("type = 'tls-fingerprint', key-pair = 'x'", "AB", Err(Bad::ReadOnly)),
+            ("type = 'ssh-host-key', key-pair = 'x'", "AB", Err(Bad::ReadOnly)),
+        ] {
+            let found = option(keys).parse(text);
+            let found = found.as_ref().map(|value| value.expose().into_owned()).map_err(Clone::clone);
+            assert_eq!(found, expected.map(str::to_owned), "{keys} {text:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_in_no_debug_text_and_no_error() {
+        let spec = option("type = 'secret', max-length = 20");
+        let value = spec.parse("correcthorse").unwrap();
+        assert!(!format!("{value:?}").contains("horse"));
+        let error = spec.parse("correct horse battery").unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("horse"));
+    }
+}
