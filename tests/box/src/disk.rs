@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::time::Duration;
 
-use crate::enclosure::{Enclosure, create_directory};
+use crate::enclosure::Enclosure;
 use crate::wait::try_until;
 use crate::{Base, Error};
 
@@ -30,8 +30,8 @@ pub(crate) enum Medium {
 
 /// Puts the file system together for the first time.
 pub(crate) fn lay(enclosure: &Enclosure, base: &Base, medium: Medium) -> Result<(), Error> {
-    create_directory(enclosure, ROOT)?;
-    create_directory(enclosure, LAYER)?;
+    enclosure.create_directory(ROOT)?;
+    enclosure.create_directory(LAYER)?;
     if medium == Medium::Disk {
         let image = enclosure.path(IMAGE);
         let file = File::create(&image).map_err(Error::file("create", &image))?;
@@ -70,8 +70,8 @@ fn mount(enclosure: &Enclosure, base: &Base, medium: Medium) -> Result<(), Error
         enclosure.run(&["mount", "-o", "loop", IMAGE, LAYER])?;
     }
     let (upper, work) = (format!("{LAYER}/upper"), format!("{LAYER}/work"));
-    create_directory(enclosure, &upper)?;
-    create_directory(enclosure, &work)?;
+    enclosure.create_directory(&upper)?;
+    enclosure.create_directory(&work)?;
     let options = format!("lowerdir={},upperdir={upper},workdir={work}", base.tree().display());
     enclosure.run(&["mount", "-t", "overlay", "-o", &options, "tails-box", ROOT]).map(drop)
 }

@@ -54,7 +54,6 @@ impl Enclosure {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         // Of a process that had our number before us nothing is left but by an accident.
         let group = format!("tails-box-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let here = PathBuf::from("/");
         let mut errors = tempfile::tempfile().map_err(Error::file("create a file in", &std::env::temp_dir()))?;
         let mut guard = Command::new("unshare")
             .args(["--mount", "--propagation", "private", "--", "sh", "-c", GUARD, "tails-box-guard", &group, INIT])
@@ -62,14 +61,14 @@ impl Enclosure {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(errors.try_clone().map_err(Error::file("use a file in", &std::env::temp_dir()))?)
-            .current_dir(&here)
+            .current_dir("/")
             // Ctrl-C goes to the process group of the terminal: the guard must outlive it.
             .process_group(0)
             .spawn()
             .map_err(Error::run("unshare"))?;
         let mut line = String::new();
         if let Some(stdout) = guard.stdout.take() {
-            BufReader::new(stdout).read_line(&mut line).map_err(Error::file("read from the guard in", &here))?;
+            BufReader::new(stdout).read_line(&mut line).map_err(Error::run("unshare"))?;
         }
         let found = match line.as_str() {
             "ready\n" => try_until(PATIENCE, || Ok::<_, Error>(Init::find(guard.id(), "sh")))?,
@@ -105,22 +104,27 @@ impl Enclosure {
         self.init.path(inside)
     }
 
+    /// Creates a directory inside, and those above it.
+    pub(crate) fn create_directory(&self, inside: &str) -> Result<(), Error> {
+        let path = self.path(inside);
+        fs::create_dir_all(&path).map_err(Error::file("create", &path))
+    }
+
     /// The control group for the machine, as it is seen inside.
     pub(crate) fn group(&self) -> String {
         format!("/sys/fs/cgroup/{}", self.group)
+    }
+
+    /// Ends every process inside, and returns at once.
+    pub(crate) fn end(&mut self) {
+        drop(self.guard.stdin.take());
     }
 }
 
 impl Drop for Enclosure {
     fn drop(&mut self) {
-        drop(self.guard.stdin.take());
+        self.end();
         // Nobody can be told here.
         let _ = self.guard.wait();
     }
-}
-
-/// Creates a directory inside.
-pub(crate) fn create_directory(enclosure: &Enclosure, inside: &str) -> Result<(), Error> {
-    let path = enclosure.path(inside);
-    fs::create_dir_all(&path).map_err(Error::file("create", &path))
 }

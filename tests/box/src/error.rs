@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What can go wrong with a machine in a box.
 
+use std::error::Error as _;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -9,7 +11,7 @@ use std::time::Duration;
 use crate::Release;
 
 /// Why a machine could not be made, started or steered.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum Error {
     /// A program is not installed on the host.
     #[error("cannot find the program \"{program}\"; on Debian it is in the package \"{package}\"")]
@@ -84,7 +86,7 @@ pub enum Error {
         console: String,
     },
     /// Something did not come in time.
-    #[error("{missing} after {} s; the last lines of the console:\n{console}", after.as_secs())]
+    #[error("{missing}, after {} s; the last lines of the console:\n{console}", after.as_secs())]
     TimeOut {
         /// What is missing: "no system bus".
         missing: &'static str,
@@ -99,6 +101,19 @@ pub enum Error {
     /// The sampler of listeners could not look any more before it was asked to end.
     #[error("the listeners could not be watched to the end")]
     WatchEnded,
+}
+
+// Tests unwrap, and what they print then is all that a person gets to read.
+impl fmt::Debug for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{self}")?;
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            write!(formatter, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
 }
 
 impl Error {
@@ -121,17 +136,25 @@ impl Error {
     }
 }
 
-/// Debian's package of a program that we run on the host.
+/// Debian's package of a program that we start ourselves. Inside, it is `nsenter` that says what is missing.
 fn package_of(program: &str) -> &'static str {
     match program {
         "apt-config" | "apt-get" => "apt",
         "apt-ftparchive" => "apt-utils",
-        "ip" => "iproute2",
-        "mmdebstrap" => "mmdebstrap",
-        "systemd-nspawn" => "systemd-container",
-        "xfs_io" => "xfsprogs",
-        "mkfs.ext4" => "e2fsprogs",
-        "mount" | "umount" => "mount",
         _ => "util-linux",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_that_unwraps_says_what_to_do_and_why() {
+        let missing = Error::NotPrepared { release: Release::Trixie, path: PathBuf::from("/cache/trixie") };
+        assert!(format!("{missing:?}").starts_with("the base tree of Debian 13 is not in /cache/trixie; make it,"));
+        let refused = Error::file("open", Path::new("/x"))(io::ErrorKind::PermissionDenied.into());
+        assert_eq!(format!("{refused:?}"), "cannot open /x: permission denied");
+        assert!(format!("{:?}", Error::run("apt-get")(io::ErrorKind::NotFound.into())).contains("package \"apt\""));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crate::console::Console;
@@ -54,6 +54,7 @@ pub struct Machine {
 struct Running {
     nspawn: Child,
     init: Init,
+    console: Console,
 }
 
 impl Machine {
@@ -148,7 +149,7 @@ impl Machine {
         self.attempt(&["systemctl", "reboot"])?;
         let status = self.ended()?;
         if status.code() != Some(REBOOT) {
-            return Err(Error::Ended { status, console: String::new() });
+            return Err(Error::Ended { status, console: self.running.console.tail() });
         }
         self.start()
     }
@@ -207,13 +208,11 @@ impl Machine {
     }
 
     /// Waits until nothing of it runs.
-    fn ended(&mut self) -> Result<std::process::ExitStatus, Error> {
-        let nspawn = &mut self.running.nspawn;
-        try_until(BOOT_PATIENCE, || nspawn.try_wait().map_err(Error::run("systemd-nspawn")))?.ok_or(Error::TimeOut {
-            missing: "no end of the machine",
-            after: BOOT_PATIENCE,
-            console: String::new(),
-        })
+    fn ended(&mut self) -> Result<ExitStatus, Error> {
+        let Running { nspawn, console, .. } = &mut self.running;
+        let status = try_until(BOOT_PATIENCE, || nspawn.try_wait().map_err(Error::run("systemd-nspawn")))?;
+        let missing = "the machine has not ended";
+        status.ok_or_else(|| Error::TimeOut { missing, after: BOOT_PATIENCE, console: console.tail() })
     }
 
     fn put(&self, file: File, to: &str, mode: &str) -> Result<(), Error> {
@@ -233,8 +232,8 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        self.running.init.kill();
-        // Its end is also the end of the process that waits for it, of which nobody else takes leave.
+        self.enclosure.end();
+        // It is ours, and nobody else takes leave of it.
         let _ = self.running.nspawn.wait();
     }
 }
@@ -258,7 +257,7 @@ fn start(enclosure: &Enclosure, base: &Base, neighbour: Option<&Neighbour>) -> R
         .spawn()
         .map_err(Error::run("nsenter"))?;
     match wait_running(&mut nspawn, &console) {
-        Ok(init) => Ok(Running { nspawn, init }),
+        Ok(init) => Ok(Running { nspawn, init, console }),
         Err(error) => {
             // What it has started ends with the enclosure.
             let _ = nspawn.kill();
@@ -291,6 +290,6 @@ fn inside(init: &Init) -> Command {
     let mut command = Command::new("nsenter");
     command.args(["--target", &init.pid().to_string(), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]);
     command.args(["--root", "--wd", "--", "env", "--ignore-environment"]).args(ENVIRONMENT);
-    command.args(["timeout", "--kill-after=5", COMMAND_SECONDS]).stdin(std::process::Stdio::null());
+    command.args(["timeout", "--kill-after=5", COMMAND_SECONDS]).stdin(Stdio::null());
     command
 }

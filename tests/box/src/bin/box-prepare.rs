@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Makes the bases of the machines that the tests boot: as root, with a network, before the tests.
 
-use std::error::Error as _;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -12,13 +11,8 @@ fn main() -> ExitCode {
     match Release::ALL.into_iter().try_for_each(prepare) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let mut text = format!("Error: {error}");
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                text.push_str(&format!(": {error}"));
-                cause = error.source();
-            }
-            say(&text);
+            // For people: see there.
+            say(&format!("Error: {error:?}"));
             ExitCode::FAILURE
         }
     }
