@@ -96,15 +96,21 @@ pub struct ListenWatch {
 impl ListenWatch {
     /// Begins, and has looked once when it returns.
     pub(crate) fn begin(pid: u32) -> Result<Self, Error> {
-        let mut seen = listeners(pid).map_err(|_| Error::WatchEnded)?;
+        let mut last = listeners(pid).map_err(|_| Error::WatchEnded)?;
+        let mut seen = last.clone();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let sampler = thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                seen.append(&mut listeners(pid)?);
+                let look = listeners(pid)?;
+                // A client's UDP socket looks like a server's for an instant, after it got its port and before it is
+                // connected; so one look is no proof.
+                let proven = |listener: &&Listener| listener.protocol == Protocol::Tcp || last.contains(listener);
+                seen.extend(look.iter().filter(proven));
+                last = look;
                 thread::sleep(INTERVAL);
             }
-            seen.append(&mut listeners(pid)?);
+            seen.extend(listeners(pid)?);
             Ok(seen)
         });
         Ok(Self { stop, sampler: Some(sampler) })

@@ -79,3 +79,23 @@ fn masked_before_and_configured_for_loopback_it_is_never_open_to_others() {
         assert!(machine.listeners().unwrap().is_empty(), "{release}: it was disabled");
     }
 }
+
+#[test]
+fn every_server_of_the_repository_can_be_installed_without_opening_a_port() {
+    if !may_boot("every_server_of_the_repository_can_be_installed_without_opening_a_port") {
+        return;
+    }
+    // Gobby's server, infinoted, has no unit.
+    let packages = ["infinoted", "mumble-server", "nginx-light", "ngircd", "openssh-server", "prosody"];
+    let units = ["mumble-server", "nginx", "ngircd", "ssh.service", "ssh.socket", "prosody"];
+    for release in Release::ALL {
+        let machine = Machine::boot(release, Options::new()).unwrap();
+        let watch = machine.watch_listeners().unwrap();
+        machine.run(&[&["systemctl", "mask"], &units[..]].concat()).unwrap();
+        machine.install(&packages).unwrap();
+        assert_eq!(reachable(watch), Vec::<String>::new(), "{release}");
+        for package in packages {
+            assert!(machine.run(&["dpkg", "--status", package]).unwrap().contains("Status: install ok installed"));
+        }
+    }
+}
