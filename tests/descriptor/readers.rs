@@ -27,19 +27,24 @@ pub(crate) fn read(format: Format, text: &str) -> Vec<Piece> {
     }
 }
 
+/// Without white space at its ends: as isspace(3) in the C locale has it, which knows none but that of ASCII.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(|character: char| character.is_ascii_whitespace() || character == '\u{b}')
+}
+
 /// `[section]`, `key=value`, and comments that begin with `#` or `;`.
 fn lines(text: &str, value: impl Fn(&str) -> Vec<Piece>) -> Vec<Piece> {
     let mut pieces = Vec::new();
     // Whatever some reader may take for a line break is one.
     for line in text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']) {
-        let line = line.trim();
+        let line = trimmed(line);
         if line.is_empty() || line.starts_with(['#', ';']) {
             continue;
         }
         match line.split_once('=') {
             Some((key, rest)) if !line.starts_with('[') => {
-                pieces.push(Piece::Word(key.trim().to_owned()));
-                pieces.extend(value(rest.trim()));
+                pieces.push(Piece::Word(trimmed(key).to_owned()));
+                pieces.extend(value(trimmed(rest)));
             }
             // Password files have lines of another form.
             None if !line.starts_with('[') => pieces.push(Piece::Text(line.to_owned())),

@@ -58,6 +58,8 @@ const HOSTILE: &[&str] = &[
     "\u{202e}",
     "\u{feff}",
     "\u{7f}",
+    "\u{2002}",
+    "\u{a0}",
     "a",
     "word",
     ":",
