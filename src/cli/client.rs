@@ -200,6 +200,8 @@ async fn remove(session: &Session, service: &ServiceName, client: &ClientName, y
     say(&format!("The access of \"{client}\" to \"{service}\" ended at {}.", time(now())));
     say(&if properties.clients == 0 {
         format!("It has no clients now, and so it is withdrawn. To let somebody in: {}", to_add(service))
+    } else if !properties.enabled {
+        format!("\"{service}\" is disabled, so nobody else can connect either: tails-server enable {service}")
     } else {
         "Everybody else was disconnected with it, and can connect again once it is published anew, in some seconds."
             .to_owned()

@@ -61,9 +61,12 @@ fn an_access_begins_with_add_and_ends_with_remove() {
         &["access of \"dora\" to \"web\" ended at 20", "Z.", "can connect again once it is published"],
     );
     assert_eq!(controller.status("web")["access-settled"], true);
-    for name in ["bob", "carol"] {
-        controller.cli(["client", "remove", "web", name, "--yes"]).succeeded();
-    }
+    controller.cli(["disable", "web"]).succeeded();
+    let removed = controller.cli(["client", "remove", "web", "bob", "--yes"]).succeeded();
+    assert_says(&removed, &["access of \"bob\" to \"web\" ended at 20", "is disabled", "tails-server enable web"]);
+    assert!(!removed.stderr.contains("can connect again"), "{removed:#?}");
+    controller.cli(["enable", "web"]).succeeded();
+    controller.cli(["client", "remove", "web", "carol", "--yes"]).succeeded();
     let status = controller.status("web");
     assert_eq!((&status["state"], &status["clients"]), (&"failed".into(), &0.into()));
     assert!(status["hint"].as_str().unwrap().contains("client add"), "{status}");
