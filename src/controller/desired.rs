@@ -59,6 +59,12 @@ impl Desired {
         self.farewells.contains(farewell)
     }
 
+    /// Nothing but this farewell.
+    #[cfg(test)]
+    pub(super) fn owing(farewell: Farewell) -> Self {
+        Self { farewells: BTreeSet::from([farewell]), ..Self::default() }
+    }
+
     /// The services, by name.
     pub fn services(&self) -> impl Iterator<Item = (&ServiceName, &StoredService)> {
         self.services.iter()

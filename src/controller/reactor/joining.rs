@@ -39,10 +39,12 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
                 });
             }
             Ok(Some(_)) => drop(self.observed.busy.remove(&address)),
-            // Whoever knows the address can reach it.
+            // Whoever knows the address can reach it, unless it was joined with a key while that was read.
             Ok(None) => {
                 self.observed.busy.remove(&address);
-                self.observed.credentials.insert(address);
+                if !self.outdated.remove(&address) {
+                    self.observed.credentials.insert(address);
+                }
             }
             Err(cause) => {
                 self.observed.busy.remove(&address);
@@ -83,7 +85,6 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
     ) {
         match result {
             Ok(()) => {
-                self.retries.forget(&address);
                 self.observed.ever_joined.remove(&address);
                 self.observed.credentials.remove(&address);
                 self.forget_farewell(Farewell::Joined(address));
@@ -98,10 +99,13 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
 
     /// Tor has nothing of it any more: that need not be remembered.
     pub(super) fn forget_farewell(&mut self, farewell: Farewell) {
+        let address = *farewell.address();
         if self.desired.owes(&farewell) {
-            self.observed.busy.insert(*farewell.address());
+            self.observed.busy.insert(address);
             let store = Arc::clone(&self.store);
             self.steps.spawn_blocking(move || StepEnd::FarewellForgotten(farewell, store.forget_farewell(&farewell)));
+        } else {
+            self.retries.forget(&address);
         }
     }
 
@@ -109,11 +113,88 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
         let address = *farewell.address();
         self.observed.busy.remove(&address);
         self.desired = Desired::of(&self.store);
-        if let Err(cause) = result {
-            // Then Tor is asked once more, after a pause.
-            let problem =
-                Problem { message: with_causes(&cause), hint: Some(cause.hint()), outlook: Outlook::Retrying };
-            self.hold(address, cause.kind(), problem);
+        match result {
+            Ok(()) => self.retries.forget(&address),
+            Err(cause) => {
+                // Then Tor is asked once more, after a pause. Its answer is no success, or the pauses would not grow.
+                let problem =
+                    Problem { message: with_causes(&cause), hint: Some(cause.hint()), outlook: Outlook::Retrying };
+                self.hold(address, cause.kind(), problem);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tails_server_state::{JoinedService, OnionKey, Persistence, Store, StoreLayout};
+    use tempfile::TempDir;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::controller::ports::{Fact, Visitors};
+    use crate::sim::{Machine, SimulatedListening, SimulatedTor};
+
+    /// A loop that does nothing by itself, connected to Tor.
+    fn at_rest() -> (TempDir, Reactor<SimulatedTor, SimulatedListening>) {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = StoreLayout { kept: directory.path().join("kept"), amnesic: directory.path().join("amnesic") };
+        let (facts, incoming) = mpsc::channel(64);
+        let machine = Machine::new(facts);
+        let store = Arc::new(Store::open(&layout));
+        let (mut reactor, ..) = Reactor::new(store, machine.tor(), machine.listening(), incoming);
+        let connected = crate::controller::TorFact::Connected { version: "0.4.9.11".to_owned() };
+        reactor.observed.fold(Fact::Tor(Generation(1), connected));
+        (directory, reactor)
+    }
+
+    #[tokio::test]
+    async fn a_farewell_that_can_not_be_forgotten_is_tried_again_less_and_less_often() {
+        let (_directory, mut reactor) = at_rest();
+        let address = OnionKey::generate().unwrap().address();
+        let unknown = || StoreError::Unknown { name: "web".parse().unwrap() };
+        for (farewell, tor_did_it) in [
+            (
+                Farewell::Service(address),
+                (|reactor, address| reactor.removed(Generation(1), address, Visitors::Leave, Ok(())))
+                    as fn(&mut Reactor<_, _>, OnionAddress),
+            ),
+            (Farewell::Joined(address), |reactor, address| reactor.credential_removed(Generation(1), address, Ok(()))),
+        ] {
+            for _ in 0..3 {
+                reactor.desired = Desired::owing(farewell);
+                tor_did_it(&mut reactor, address);
+                reactor.farewell_forgotten(farewell, Err(unknown()));
+            }
+            let problem = unreadable(&unknown());
+            assert_eq!(reactor.hold(address, "test", problem), 4, "{farewell:?}");
+            reactor.desired = Desired::owing(farewell);
+            reactor.farewell_forgotten(farewell, Ok(()));
+            assert_eq!(reactor.retries.next_due(), None, "{farewell:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn that_no_key_is_needed_is_not_believed_when_one_came_meanwhile() {
+        let (_directory, mut reactor) = at_rest();
+        let joined = JoinedService {
+            name: "theirs".parse().unwrap(),
+            address: OnionKey::generate().unwrap().address(),
+            persistence: Persistence::Amnesic,
+            title: None,
+            ports: Vec::new(),
+            note: String::new(),
+            expires: None,
+        };
+        for is_outdated in [true, false] {
+            reactor.observed.busy.insert(joined.address);
+            if is_outdated {
+                reactor.outdated.insert(joined.address);
+            }
+            reactor.credential_read(Generation(1), joined.address, Ok(None));
+            assert_eq!(reactor.observed.credentials.contains(&joined.address), !is_outdated);
         }
     }
 }

@@ -239,7 +239,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
         }
     }
 
-    fn removed(
+    pub(super) fn removed(
         &mut self,
         generation: Generation,
         address: OnionAddress,
@@ -248,11 +248,13 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
     ) {
         match result {
             Ok(()) => {
-                self.retries.forget(&address);
                 self.observed.onions.remove(&address);
-                if visitors == Visitors::Leave {
-                    self.observed.visitors.insert(address, Audience::NOBODY);
-                    self.forget_farewell(Farewell::Service(address));
+                match visitors {
+                    Visitors::Leave => {
+                        self.observed.visitors.insert(address, Audience::NOBODY);
+                        self.forget_farewell(Farewell::Service(address));
+                    }
+                    Visitors::Stay => self.retries.forget(&address),
                 }
             }
             Err(RemoveOnionError::ConnectionLost) => (),
