@@ -10,6 +10,7 @@ use crate::cli::error::Failure;
 use crate::cli::follow;
 use crate::cli::output::{Form, print};
 use crate::cli::session::{CHECK_PATIENCE, Session};
+use crate::cli::show;
 use crate::cli::talk::say;
 
 /// What the network answered.
@@ -37,6 +38,9 @@ pub(super) async fn check(
 ) -> Result<(), Failure> {
     if wait.wait {
         follow::until_published(session, name, wait.timeout).await?;
+    } else if !show::service(session, name).await?.enabled {
+        // For some hours HSDirs give back what they have of an earlier publication.
+        return Err(Failure::Disabled(name.clone()));
     }
     let answer = match session.manager.check(name.as_str(), visit).await {
         Ok(answer) => answer,

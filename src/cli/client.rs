@@ -195,8 +195,7 @@ async fn remove(session: &Session, service: &ServiceName, client: &ClientName, y
         say(&format!("    tails-server set-option {service} client-authorization on"));
         return Ok(());
     }
-    let properties =
-        follow::until_settled(session, service, &format!("\"{client}\" is removed and can not connect anew")).await?;
+    let properties = follow::until_settled(session, service, &format!("\"{client}\" is removed")).await?;
     say(&format!("The access of \"{client}\" to \"{service}\" ended at {}.", time(now())));
     say(&if properties.clients == 0 {
         format!("It has no clients now, and so it is withdrawn. To let somebody in: {}", to_add(service))

@@ -45,11 +45,13 @@ pub(super) enum Failure {
     UnknownClient { service: ServiceName, client: ClientName, similar: Option<String> },
     #[error("service \"{name}\" has failed: {problem}")]
     ServiceFailed { name: ServiceName, problem: String, hint: Option<String> },
+    #[error("service \"{0}\" is disabled")]
+    Disabled(ServiceName),
     #[error("service \"{0}\" was removed meanwhile")]
     RemovedMeanwhile(ServiceName),
     #[error("service \"{name}\" is not published yet: {state}")]
     NotYet { name: ServiceName, state: String },
-    #[error("{what}, but it is not certain yet that nobody is still connected who should not be")]
+    #[error("{what}, but it is not certain yet that nobody is connected any more, or can connect, who should not")]
     NotEnded { service: ServiceName, what: String },
     #[error("nothing was {}: there is no terminal to ask on", .0.done())]
     CannotAsk(Act),
@@ -170,6 +172,7 @@ impl Failure {
             Self::Refused { because: Refusal::Failed, .. }
             | Self::ServiceFailed { .. }
             | Self::NotReached { .. }
+            | Self::Disabled(_)
             | Self::RemovedMeanwhile(_)
             | Self::Expired(_)
             | Self::OtherKey { .. }
@@ -234,6 +237,7 @@ impl Failure {
                 Some("Name a file that does not exist yet".into())
             }
             Self::Read { .. } | Self::Write { .. } => None,
+            Self::Disabled(name) => Some(format!("To publish it: tails-server enable {name}")),
             Self::OtherKey { service, client } => Some(format!(
                 "Give it another name with --for, or remove the one that is there: tails-server client remove {service} {client}"
             )),

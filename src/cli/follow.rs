@@ -27,6 +27,7 @@ pub(super) async fn until_published(
     let waiting = follower.wait(name, first, &mut last, |service, tor| match service.state.as_str() {
         "published" => Verdict::There,
         "failed" => Verdict::Never,
+        _ if !service.enabled => Verdict::Unwanted,
         _ => Verdict::NotYet(whereabouts(service, tor)),
     });
     let gave_up = tokio::select! {
@@ -97,6 +98,8 @@ enum Verdict {
     There,
     /// It will not be by itself.
     Never,
+    /// It will not be before somebody enables it.
+    Unwanted,
     /// Where it is meanwhile.
     NotYet(String),
 }
@@ -134,6 +137,7 @@ impl Follower {
                     let problem = service.problem.unwrap_or_default();
                     return Err(Failure::ServiceFailed { name: name.clone(), problem, hint: service.hint });
                 }
+                Verdict::Unwanted => return Err(Failure::Disabled(name.clone())),
                 Verdict::NotYet(whereabouts) => *last = whereabouts,
             }
             progress.show(format!("{name}: {last}"));

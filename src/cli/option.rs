@@ -62,7 +62,7 @@ async fn closed(session: &Session, name: &ServiceName, service: &ServiceProperti
     if service.clients == 0 {
         say(&format!("It has no clients, and so it is withdrawn until you let somebody in: {}", client::to_add(name)));
     }
-    follow::until_settled(session, name, &format!("nobody but the clients of \"{name}\" can connect anew")).await?;
+    follow::until_settled(session, name, &format!("only the clients of \"{name}\" are to be let in")).await?;
     say(&format!("Since {} nobody is connected who is not one of its clients.", time(now())));
     Ok(())
 }

@@ -178,6 +178,7 @@ fn an_access_that_may_go_on_is_no_success() {
     let controller = controller();
     publish(&controller, "web", &["--private", "--client", "alice", "--client", "bob"]);
     let removed = controller.cli(["client", "remove", "web", "alice", "--yes"]);
+    assert!(!removed.stderr.contains("can not connect"), "nobody knows: {removed:#?}");
     assert_refused(removed, 5, &["\"alice\" is removed", "not certain", "tails-server disable web", "access-settled"]);
     let list = json(&controller, &["client", "list", "web"]);
     assert_eq!(list.as_array().unwrap().len(), 1, "removed all the same: {list}");
@@ -202,6 +203,10 @@ fn a_check_waits_and_says_which_relay_has_the_descriptor() {
     let before = since(&controller);
     controller.cli(["set-option", "web", "autostart", "off"]).succeeded();
     assert_eq!(since(&controller), before, "the same state, since the same second");
+    controller.cli(["disable", "web"]).succeeded();
+    for check in [&["check", "web", "--wait"] as &[&str], &["check", "web"], &["check", "web", "--no-visit"]] {
+        assert_refused(controller.cli(check), 1, &["\"web\" is disabled", "tails-server enable web"]);
+    }
 }
 
 #[test]
