@@ -157,7 +157,8 @@ fn explain(service: &ServiceName, client: &ClientName, invitation: &Invitation, 
         }
     }
     if let Some(expiry) = invitation.expiry() {
-        say(&format!("It can be used until {expiry}; an access that was taken lasts longer."));
+        // Tor knows no access that ends by itself, so this one does not.
+        say(&format!("`tails-server join` takes it until {expiry}; only `client remove` ends the access itself."));
     }
     say("They follow it with: tails-server join");
 }

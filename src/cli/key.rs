@@ -87,7 +87,7 @@ async fn renew(session: &Session, service: &ServiceName, yes: bool, form: Form) 
     replace(session, service, &[]).await?;
     show_address(show::onion_address(session, service).await?, form)?;
     say(&format!(
-        "\"{service}\" has a new address. Nobody reaches it at the old one any more; tell its visitors the new one."
+        "\"{service}\" has a new address; tell its visitors. The old one is withdrawn for ever, as soon as Tor answers."
     ));
     if show::service(session, service).await?.clients > 0 {
         say("Its clients and their keys are the same, and each of them needs the new address.");

@@ -18,7 +18,7 @@ pub struct Invite {
     #[arg(long = "for", value_name = "CLIENT", required_unless_present = "request")]
     pub client: Option<ClientName>,
 
-    /// Until when the invitation can be used, such as 7d or 12h [default: as long as the access lasts]
+    /// Until when `join` takes the invitation, such as 7d or 12h [default: as long as the access lasts]
     #[arg(long, value_name = "TIME")]
     pub expires: Option<Lifetime>,
 
@@ -76,8 +76,9 @@ pub struct Ask {
 }
 
 pub(super) const INVITE_HELP: &str = "\
-Whoever reads an invitation to a private service can connect to it, unless it answers a request. When it expires it can \
-no longer be used; who has used it keeps the access until `tails-server client remove`.
+Whoever reads an invitation to a private service can connect to it, unless it answers a request. When it has \
+expired, `tails-server join` does not take it any more; but the key in it still opens the service, for whoever has used it \
+or knows how to take the key out, until `tails-server client remove`.
 
 Examples:
   tails-server invite web --for alice                     as text, to copy and paste
