@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tails_server::controller::{
     AddOnionError, Controller, Fact, PublishRequest, Reactor, RemoveOnionError, RequestError, Snapshot, State, Stop,
+    Visit,
 };
 use tails_server::sim::Machine;
 use tails_server_state::{
@@ -551,6 +552,32 @@ fn a_service_that_is_joined_again_with_another_key_is_reached_with_that_one() {
         until_machine(&house, |machine| machine.credentials().get(&joined.address) == Some(&last)).await;
         let again = JoinedService { name: "other".parse().unwrap(), ..joined };
         assert!(house.controller.join(again, None).await.is_err(), "one address has one name, and one key");
+        house.close().await;
+    });
+}
+
+#[test]
+fn a_service_that_is_joined_during_a_check_of_it_keeps_its_key() {
+    story(async {
+        let house = House::with_tor().await;
+        house.publish("mine", 9001).await.unwrap();
+        house.until_state("mine", State::Published).await;
+        let address = house.controller.snapshot().services.values().next().unwrap().address;
+        let joined = JoinedService { address, ..theirs("again") };
+        let key = ClientSecretKey::generate().unwrap();
+        let public_key = key.public_key();
+        let check = tokio::spawn({
+            let controller = house.controller.clone();
+            async move { controller.check("mine".parse().unwrap(), Visit::Try).await }
+        });
+        // The visit is on its way.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        house.controller.join(joined.clone(), Some(key)).await.unwrap();
+        assert!(!check.is_finished());
+        check.await.unwrap().unwrap().unwrap();
+        until_machine(&house, |machine| machine.credentials().get(&address) == Some(&public_key)).await;
+        house.until(|picture| picture.joined[&joined.name].ready).await;
+        assert_eq!(house.machine.credentials().get(&address), Some(&public_key));
         house.close().await;
     });
 }

@@ -53,7 +53,7 @@ pub struct Reactor<T, L> {
     /// What Tor is about to be told to add, as long as it can be taken back.
     adding: BTreeMap<OnionAddress, (OnionShape, Recall)>,
     remembering: JoinSet<Remembered>,
-    checks: JoinSet<()>,
+    checks: JoinSet<CheckRequest>,
     retries: Retries,
     /// Services of others for which Tor is being given a key that is no longer the right one.
     outdated: BTreeSet<OnionAddress>,
@@ -72,10 +72,12 @@ impl Stop {
     }
 }
 
-/// A request that was carried out: the answer, and all wishes as they are now.
+/// A request that was carried out, and the answer.
+// The wishes are taken when it is heard of: a step that has ended before may have found others.
 struct Remembered {
     about: About,
-    desired: Desired,
+    /// The address of what it is about, as it was before.
+    before: Option<OnionAddress>,
     store_problems: Vec<Problem>,
     answer: Answer,
 }
@@ -127,7 +129,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
                 count = self.facts.recv_many(&mut facts, FACTS_AT_ONCE) => self.observe(count, &mut facts),
                 Some(end) = self.steps.join_next() => self.steps_ended(end),
                 Some(remembered) = self.remembering.join_next() => self.remembered(remembered),
-                Some(_) = self.checks.join_next() => true,
+                Some(ended) = self.checks.join_next() => self.checked(ended),
                 Some(request) = self.requests.recv(), if self.remembering.is_empty() => self.take(request),
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.release_held(),
             };
@@ -183,15 +185,20 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
         match request {
             Request::Remember(about, Act(act)) => {
                 let store = Arc::clone(&self.store);
+                let before = self.desired.address_of(&about);
                 self.remembering.spawn_blocking(move || {
                     let answer = act(&store);
-                    Remembered { about, desired: Desired::of(&store), store_problems: store_problems(&store), answer }
+                    Remembered { about, before, store_problems: store_problems(&store), answer }
                 });
             }
             Request::Check(name, visit, reply) => match self.desired.service(&name) {
                 Some(service) => {
                     let (tor, request) = (Arc::clone(&self.tor), self.check_request(service, visit));
-                    self.checks.spawn(async move { drop(reply.send(Ok(tor.check(request).await))) });
+                    self.checks.spawn(async move {
+                        let asked = request.clone();
+                        drop(reply.send(Ok(tor.check(request).await)));
+                        asked
+                    });
                 }
                 None => drop(reply.send(Err(RequestError::Unknown(name)))),
             },
@@ -212,28 +219,24 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
     }
 
     fn remembered(&mut self, remembered: Result<Remembered, JoinError>) -> bool {
-        let Remembered { about, desired, store_problems, answer } = match remembered {
+        let Remembered { about, before, store_problems, answer } = match remembered {
             Ok(remembered) => remembered,
             Err(cause) => {
                 error!(%cause, "bug: a request died");
                 return false;
             }
         };
-        let before = std::mem::replace(&mut self.desired, desired);
+        self.desired = Desired::of(&self.store);
         self.store_problems = store_problems;
         self.recall_unwanted();
-        let concerned = [&before, &self.desired].into_iter().filter_map(|desired| desired.address_of(&about));
-        for address in concerned.collect::<BTreeSet<_>>() {
+        let concerned = [before, self.desired.address_of(&about)];
+        for address in concerned.into_iter().flatten().collect::<BTreeSet<_>>() {
             // A person asked: whatever failed before is worth another try at once.
             self.observed.held.remove(&address);
             self.observed.suspects.pardon(&address);
             self.retries.forget(&address);
             if let About::Joined(_) = about {
-                // The key may be another one, and giving Tor the same one again is no matter.
-                self.observed.credentials.remove(&address);
-                if self.observed.busy.contains(&address) {
-                    self.outdated.insert(address);
-                }
+                self.renew_credential(address);
             }
         }
         self.advance();

@@ -4,17 +4,42 @@
 use std::sync::Arc;
 
 use tails_server_state::{ClientSecretKey, Farewell, OnionAddress, ServiceName, StoreError};
+use tokio::task::JoinError;
+use tracing::error;
 
 use super::Reactor;
 use super::problems::unreadable;
 use super::steps::StepEnd;
 use crate::controller::desired::Desired;
 use crate::controller::observed::Generation;
-use crate::controller::ports::{CredentialError, Listening, Tor};
+use crate::controller::ports::{CheckRequest, CredentialError, Listening, Tor, VisitPolicy};
 use crate::controller::status::{Outlook, Problem};
 use crate::errors::with_causes;
 
 impl<T: Tor, L: Listening> Reactor<T, L> {
+    /// Tor's key for this service may not be the right one; giving it the same one again is no matter.
+    pub(super) fn renew_credential(&mut self, address: OnionAddress) {
+        self.observed.credentials.remove(&address);
+        if self.observed.busy.contains(&address) {
+            self.outdated.insert(address);
+        }
+    }
+
+    /// A check has ended. Tor has one key for an address: if the service was joined here meanwhile, the check took that
+    /// key away with its own.
+    pub(super) fn checked(&mut self, ended: Result<CheckRequest, JoinError>) -> bool {
+        match ended {
+            Ok(CheckRequest { address, visit: VisitPolicy::WithProbeKey(_), .. }) => {
+                if self.desired.joined().any(|(_, joined)| joined.address == address) {
+                    self.renew_credential(address);
+                }
+            }
+            Ok(CheckRequest { visit: VisitPolicy::Never | VisitPolicy::WithTorsKey(_), .. }) => (),
+            Err(cause) => error!(%cause, "bug: a check died"),
+        }
+        true
+    }
+
     pub(super) fn read_credential(&mut self, generation: Generation, name: &ServiceName) {
         let Some(joined) = self.desired.joined_as(name) else { return };
         let address = joined.address;
