@@ -7,6 +7,7 @@
 mod connector;
 mod facts;
 mod refusals;
+mod visitors;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,7 @@ use crate::adapters::check::Check;
 use crate::adapters::control_source::ControlSource;
 use crate::adapters::tor::connector::Connector;
 use crate::adapters::tor::refusals::{ended, why_no_credential, why_not_added};
+use crate::adapters::tor::visitors::Visited;
 use crate::controller::{
     AddOnionError, Audience, CheckError, CheckRequest, Checked, CredentialError, Fact, Generation, NewOnion,
     RemoveOnionError, Tor, Visitors,
@@ -35,6 +37,7 @@ pub struct ControlPort {
     /// memory alone, and another one in each life of the service.
     probe_keys: Mutex<BTreeMap<OnionAddress, Arc<ClientSecretKey>>>,
     checking: tokio::sync::Mutex<()>,
+    visited: Visited,
 }
 
 /// The connection that is up.
@@ -60,12 +63,25 @@ impl ControlPort {
         };
         let task = tokio::spawn(connector.run());
         let (probe_keys, checking) = (Mutex::default(), tokio::sync::Mutex::default());
-        (Self { current, credentials, probe_keys, checking }, task)
+        (Self { current, credentials, probe_keys, checking, visited: Visited::default() }, task)
     }
 
     fn client(&self, generation: Generation) -> Option<Client> {
         let current = self.current.borrow();
         current.as_ref().filter(|current| current.generation == generation).map(|current| current.client.clone())
+    }
+
+    async fn close_visitors(
+        &self,
+        client: &Client,
+        generation: Generation,
+        address: &OnionAddress,
+    ) -> Result<(), RemoveOnionError> {
+        match self.visited.send_away(client, generation, address).await {
+            Ok(()) => Ok(()),
+            Err(CommandError::Lost { .. }) => Err(RemoveOnionError::ConnectionLost),
+            Err(cause) => Err(RemoveOnionError::VisitorsStay(with_causes(&cause))),
+        }
     }
 
     fn probe_keys(&self) -> MutexGuard<'_, BTreeMap<OnionAddress, Arc<ClientSecretKey>>> {
@@ -78,7 +94,7 @@ impl Tor for ControlPort {
         let client = self.client(generation).ok_or(AddOnionError::ConnectionLost)?;
         if onion.visitors == Visitors::Leave {
             // Before it is there again, so that nobody slips in between.
-            client.close_visitors(&onion.address).await.map_err(|cause| {
+            self.visited.send_away(&client, generation, &onion.address).await.map_err(|cause| {
                 if let CommandError::Lost { cause, .. } = cause {
                     return ended(&cause);
                 }
@@ -155,13 +171,13 @@ impl Tor for ControlPort {
         }
         match visitors {
             Visitors::Stay => Ok(()),
-            Visitors::Leave => close_visitors(&client, &address).await,
+            Visitors::Leave => self.close_visitors(&client, generation, &address).await,
         }
     }
 
     async fn send_away(&self, generation: Generation, address: OnionAddress) -> Result<(), RemoveOnionError> {
         let client = self.client(generation).ok_or(RemoveOnionError::ConnectionLost)?;
-        close_visitors(&client, &address).await
+        self.close_visitors(&client, generation, &address).await
     }
 
     async fn add_credential(
@@ -186,13 +202,5 @@ impl Tor for ControlPort {
         let _turn = self.checking.lock().await;
         let probe_key = self.probe_keys().get(&request.address).cloned();
         Check { address: &current.address, credentials: &self.credentials, probe_key }.run(&request).await
-    }
-}
-
-async fn close_visitors(client: &Client, address: &OnionAddress) -> Result<(), RemoveOnionError> {
-    match client.close_visitors(address).await {
-        Ok(_) => Ok(()),
-        Err(CommandError::Lost { .. }) => Err(RemoveOnionError::ConnectionLost),
-        Err(cause) => Err(RemoveOnionError::VisitorsStay(with_causes(&cause))),
     }
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod cell;
+mod crowd;
 mod house;
 mod model;
 mod story;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Circuits: what is open, and closing it.
 
+use std::collections::BTreeSet;
+
 use futures_util::future;
 use tails_server_state::{Change, OnionAddress};
 
@@ -24,6 +26,16 @@ impl Client {
     pub async fn circuits(&self) -> Result<Vec<Circuit>, CommandError> {
         let mut values = self.get_info(&[InfoKey::CircuitStatus]).await?;
         Ok(parse_circuits(&values.remove(&InfoKey::CircuitStatus).unwrap_or_default())?)
+    }
+
+    /// The onion services of this Tor that somebody visits.
+    ///
+    /// # Errors
+    /// [`CommandError`]
+    pub async fn visited(&self) -> Result<BTreeSet<OnionAddress>, CommandError> {
+        let circuits = self.circuits().await?.into_iter();
+        let visits = circuits.filter(|circuit| circuit.purpose == CircuitPurpose::ServiceRendezvous);
+        Ok(visits.filter_map(|circuit| circuit.rend_query).collect())
     }
 
     /// Closes a circuit and the streams on it.
