@@ -108,6 +108,14 @@ impl Confinement {
         if self.system == System::ReadOnly {
             // Over the bus, Avahi would announce it to the local network, and others would fetch for it. Logins need it.
             set("InaccessiblePaths", "-/run/dbus");
+            // A login may run whatever there is, and look at all of it.
+            set("ProtectProc", "invisible");
+            set("SystemCallFilter", "");
+            set("SystemCallFilter", "@system-service");
+            if self.capabilities.contains(&Capability::SysChroot) {
+                set("SystemCallFilter", "chroot");
+            }
+            set("SystemCallErrorNumber", "EPERM");
             for path in self.writable.iter().chain(persistent.iter().copied()) {
                 // `-`: a path that is not there yet is no reason not to start.
                 set("ReadWritePaths", &format!("-{path}"));
@@ -139,6 +147,7 @@ const ALWAYS: &[(&str, &str)] = &[
     ("ProtectKernelLogs", "yes"),
     ("ProtectKernelModules", "yes"),
     ("ProtectKernelTunables", "yes"),
+    ("RemoveIPC", "yes"),
     ("RestrictNamespaces", "yes"),
     ("LockPersonality", "yes"),
     ("SystemCallArchitectures", "native"),
@@ -194,6 +203,7 @@ mod tests {
             ("ProtectHome", "tmpfs"),
             ("MemoryDenyWriteExecute", "yes"),
             ("PrivateDevices", "yes"),
+            ("SystemCallFilter", "@system-service"),
         ] {
             assert_eq!(effective(&settings, key), [value], "{key}");
         }
