@@ -101,6 +101,12 @@ pub(super) enum Failure {
     ExportWouldOpen(ServiceName),
     #[error("the key was not taken: it comes with {clients} clients, and \"{service}\" is open to everybody")]
     ImportWouldOpen { service: ServiceName, clients: usize },
+    #[error("cannot read {}", path.display())]
+    Descriptor {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
     #[error("{}", not_clean(*.failing, *.of))]
     NotClean { failing: usize, of: usize },
     #[error("cannot print the result")]
@@ -181,6 +187,7 @@ impl Failure {
             | Self::Read { .. }
             | Self::Write { .. }
             | Self::NotClean { .. }
+            | Self::Descriptor { .. }
             | Self::Code(_)
             | Self::Import(_)
             | Self::Export(_)
@@ -236,7 +243,10 @@ impl Failure {
             Self::Write { cause, .. } if cause.kind() == io::ErrorKind::AlreadyExists => {
                 Some("Name a file that does not exist yet".into())
             }
-            Self::Read { .. } | Self::Write { .. } => None,
+            Self::Descriptor { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
+                Some("Give a service.toml, or the directory that it is in; `tails-server new` begins one".into())
+            }
+            Self::Read { .. } | Self::Write { .. } | Self::Descriptor { .. } => None,
             Self::Disabled(name) => Some(format!("To publish it: tails-server enable {name}")),
             Self::OtherKey { service, client } => Some(format!(
                 "Give it another name with --for, or remove the one that is there: tails-server client remove {service} {client}"

@@ -12,8 +12,7 @@ pub(super) fn lint(request: &Lint, form: Form) -> Result<(), Failure> {
     let least = if request.strict { Severity::Warning } else { Severity::Error };
     let mut failing = 0_usize;
     for file in &request.files {
-        let what = || file.display().to_string();
-        let report = lint_file(file).map_err(|cause| Failure::Read { what: what(), cause })?;
+        let report = lint_file(file).map_err(|cause| Failure::Descriptor { path: file.clone(), cause })?;
         failing += usize::from(report.fails(least));
         findings.extend_from_slice(report.findings());
     }

@@ -6,6 +6,7 @@
 
 mod escape;
 mod layout;
+mod size;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -105,6 +106,10 @@ impl<'a> Template<'a> {
     /// A template from its source.
     pub(super) fn parse(name: &'a str, source: &'a str, medium: Medium) -> Result<Self, RenderError> {
         let template = Self { name, source, medium };
+        if let Some((span, reason)) = size::too_large(source) {
+            let line = source.get(..span.start).unwrap_or_default().matches('\n').count() + 1;
+            return Err(RenderError::Template { template: name.to_owned(), line, message: reason.to_owned() });
+        }
         template.environment().template_from_named_str(name, source).map_err(|error| template.failed(&error))?;
         Ok(template)
     }

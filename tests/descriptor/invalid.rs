@@ -54,6 +54,34 @@ fn every_valid_descriptor_is_clean() {
     }
 }
 
+#[test]
+fn what_is_nested_without_end_ends_in_a_finding() {
+    let good = fs::read_to_string(place("fixtures/descriptors/valid/minimal.toml")).unwrap();
+    let uri = "http://{{ address }}/";
+    assert!(good.contains(uri));
+    // Just below the limits, and far beyond them.
+    for depth in [45, 190, 10_000, 50_000] {
+        let with_uri = |text: String| good.replace(uri, &text);
+        for text in [
+            format!("format = 1\nx = {}", "[".repeat(depth)),
+            format!("format = 1\nx = {}1{}", "{ a = ".repeat(depth), " }".repeat(depth)),
+            format!("format = 1\n[{}x]", "a.".repeat(depth)),
+            with_uri(format!("{{{{ {}1{} }}}}", "(".repeat(depth), ")".repeat(depth))),
+            with_uri(format!("{{{{ {}1{} }}}}", "[".repeat(depth), "]".repeat(depth))),
+            with_uri(format!("{{{{ {}true }}}}", "not ".repeat(depth))),
+            with_uri(format!("{{{{ {}1 }}}}", "-".repeat(depth))),
+            with_uri(format!("{}{}", "{% if true %}".repeat(depth), "{% endif %}".repeat(depth))),
+            with_uri(format!("{{{{ 1{} }}}}", " + 1".repeat(depth))),
+            with_uri(format!("{{% if true %}}{}{{% endif %}}", "{% elif true %}".repeat(depth))),
+            with_uri("{% for a in [1,2,3,4,5,6,7,8,9] %}".repeat(8) + &"{% endfor %}".repeat(8)),
+        ] {
+            // Whatever it says, it says it.
+            let checked = check("minimal", &text, &InMemory::default());
+            assert!(checked.descriptor.is_some() || !checked.findings.is_empty());
+        }
+    }
+}
+
 fn snippets() -> impl Strategy<Value = String> {
     let words = prop::sample::select(vec![
         "format = 1\n",

@@ -86,4 +86,7 @@ fn findings_are_data_in_three_forms() {
     let (_, github, _) = cli(&directory, &["lint", "field-unknown.toml", "--format", "github"]);
     assert!(github.starts_with("::error file=field-unknown.toml,line="), "{github}");
     assert_eq!(cli(&directory, &["lint", "../valid/minimal.toml", "--json"]).1, "[]\n");
+    let (_, out, talk) = cli(&directory, &["lint", "no-such-file.toml"]);
+    assert_eq!(out, "");
+    assert!(talk.starts_with("Error: Cannot read no-such-file.toml\nCaused by: ") && talk.contains("Hint: "), "{talk}");
 }

@@ -25,7 +25,7 @@ pub struct Lint {
 /// How findings are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LintFormat {
-    /// For people: FILE:LINE:COLUMN: error: MESSAGE [RULE]
+    /// For people: place, message and hint
     Text,
     /// For programs: a list of objects
     Json,
