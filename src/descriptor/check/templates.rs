@@ -9,7 +9,7 @@ use tails_server_state::OnionAddress;
 use super::Companions;
 use crate::descriptor::finding::{Finding, Findings, Rule, did_you_mean};
 use crate::descriptor::names::CompanionName;
-use crate::descriptor::option::OptionValues;
+use crate::descriptor::option::{OptionKind, OptionValues};
 use crate::descriptor::scope::{Audience, Debian, Scope, vocabulary};
 use crate::descriptor::service::Service;
 use crate::descriptor::tables::File;
@@ -45,7 +45,13 @@ pub(super) fn check(
 /// What can not be seen in a template shows when it is rendered: with the defaults, and with the other of each choice.
 fn try_out(service: &Service, texts: &BTreeMap<CompanionName, String>, findings: &mut Findings) {
     let address = OnionAddress::from_public_key(ed25519_base()).expect("the base point is a public key");
-    for (round, debian) in (0..MOST_CHOICES).flat_map(|round| Debian::KNOWN.map(|debian| (round, debian))) {
+    // Two for a switch, and for text that is there or not.
+    let choices = service
+        .option
+        .iter()
+        .map(|option| if let OptionKind::Enum(keys) = &option.kind { keys.choices.len().max(2) } else { 2 });
+    let rounds = choices.max().unwrap_or(1).min(MOST_ROUNDS);
+    for (round, debian) in (0..rounds).flat_map(|round| Debian::KNOWN.map(|debian| (round, debian))) {
         let values = OptionValues::samples(&service.options(), round);
         let scope = Scope::new(&values, &address, debian);
         let server = scope.context(service, Audience::Server);
@@ -76,8 +82,8 @@ const fn ed25519_base() -> [u8; 32] {
     bytes
 }
 
-/// Words of an enum that are tried out.
-const MOST_CHOICES: usize = 8;
+/// Enough for the words of any enum that people choose from.
+const MOST_ROUNDS: usize = 16;
 
 fn check_file(
     service: &Service,
