@@ -130,7 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// A connection to the first of these SOCKS ports that takes one; why none does.
 async fn open_any(listeners: &[Listener]) -> Result<Box<dyn Stream>, String> {
-    let mut why = "this Tor has no SOCKS port, or a filter hides it".to_owned();
+    let mut why = "this Tor has no SOCKS port on this computer alone, or a filter hides it".to_owned();
     for listener in listeners {
         let opened: std::io::Result<Box<dyn Stream>> = match listener {
             Listener::Tcp(address) if address.ip().is_loopback() => {
@@ -214,7 +214,7 @@ mod tests {
     async fn a_socks_port_elsewhere_is_not_used() {
         let elsewhere = Listener::Tcp("192.0.2.1:9050".parse().unwrap());
         let why = |opened: Result<Box<dyn Stream>, String>| opened.err().unwrap();
-        assert!(why(open_any(&[elsewhere]).await).contains("no SOCKS port"));
+        assert!(why(open_any(&[elsewhere]).await).contains("no SOCKS port on this computer alone"));
         assert!(why(open_any(&[Listener::Unix("/nowhere/socks".into())]).await).contains("can not be used"));
     }
 }

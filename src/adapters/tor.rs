@@ -92,6 +92,8 @@ impl ControlPort {
 impl Tor for ControlPort {
     async fn add_onion(&self, generation: Generation, onion: NewOnion) -> Result<(), AddOnionError> {
         let client = self.client(generation).ok_or(AddOnionError::ConnectionLost)?;
+        // The key of an earlier life opens nothing any more.
+        self.probe_keys().remove(&onion.address);
         if onion.visitors == Visitors::Leave {
             // Before it is there again, so that nobody slips in between.
             self.visited.send_away(&client, generation, &onion.address).await.map_err(|cause| {
@@ -124,10 +126,9 @@ impl Tor for ControlPort {
             command = command.with_proof_of_work(defence);
         }
         let Err(cause) = client.add_onion(&command).await else {
-            match probe_key {
-                Some(key) => self.probe_keys().insert(onion.address, Arc::new(key)),
-                None => self.probe_keys().remove(&onion.address),
-            };
+            if let Some(key) = probe_key {
+                self.probe_keys().insert(onion.address, Arc::new(key));
+            }
             return Ok(());
         };
         let why = why_not_added(&cause);
@@ -163,6 +164,7 @@ impl Tor for ControlPort {
         address: OnionAddress,
         visitors: Visitors,
     ) -> Result<(), RemoveOnionError> {
+        self.probe_keys().remove(&address);
         let client = self.client(generation).ok_or(RemoveOnionError::ConnectionLost)?;
         match client.del_onion(&address).await {
             Ok(_) => (),

@@ -67,7 +67,9 @@ pub(super) async fn join(session: &Session, asked: Join, form: Form) -> Result<(
     if !is_new {
         say(&format!("You had joined \"{name}\" already."));
     }
-    say("Tor can reach it now: its address works at once, in Tor Browser too where that uses the same Tor.");
+    say(
+        "Tor has what it needs to reach it: its address works at once, in Tor Browser too where that uses the same Tor.",
+    );
     say(&format!("Its address, and how to connect: tails-server joined {name}"));
     Ok(())
 }

@@ -142,6 +142,7 @@ impl Connector {
         }
         // Asked in a task of its own: no reply is read while the events are not taken.
         let mut asking = JoinSet::new();
+        let mut furthest = 0;
         loop {
             let event = tokio::select! {
                 Some(period) = asking.join_next() => {
@@ -155,8 +156,13 @@ impl Connector {
                 event = events.next() => event,
             };
             let Some(event) = event else { break };
-            if let Event::Bootstrap(_) = &event {
-                // The next Tor says so, too.
+            if let Event::Bootstrap(phase) = &event {
+                // The next Tor says so, too. One that falls back is the next one, even if its process has the same number.
+                if phase.progress < furthest && !watching.is_empty() {
+                    client.close();
+                    return Ok(given_up(STARTED_AGAIN));
+                }
+                furthest = phase.progress;
                 look.notify_one();
             }
             if matches!(&event, Event::Other { keyword } if keyword == CONSENSUS_ARRIVED) && asking.is_empty() {
@@ -231,12 +237,14 @@ async fn replaced(client: Client, before: String, look: Arc<Notify>) -> TorProbl
         let _ = tokio::time::timeout(LOOK_AT_PROCESS, look.notified()).await;
         match tokio::time::timeout(PROCESS_PATIENCE, process(&client)).await {
             Ok(Ok(after)) if after == before => {}
-            Ok(Ok(_other)) => return given_up("Tor was started again, and what it had of ours is gone"),
+            Ok(Ok(_other)) => return given_up(STARTED_AGAIN),
             Ok(Err(cause)) => return given_up(&with_causes(&cause)),
             Err(_elapsed) => return given_up("Tor, or a filter before it, does not answer"),
         }
     }
 }
+
+const STARTED_AGAIN: &str = "Tor was started again, and what it had of ours is gone";
 
 fn given_up(reason: &str) -> TorProblem {
     info!(reason, "connection to Tor given up");
