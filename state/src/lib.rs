@@ -3,11 +3,12 @@
 //!
 //! Values that are checked once, where text or bytes become a type ([`ServiceName`], [`VirtualPort`], [`Target`],
 //! [`OnionAddress`], [`OnionKey`], [`ClientPublicKey`], [`ClientSecretKey`]), the wishes of one service
-//! ([`ServiceRecord`], [`Exposure`], [`Wish`]), the services of others ([`JoinedService`]), what Tor may still have of both
+//! ([`ServiceRecord`], [`ServiceKind`], [`Exposure`], [`Wish`]), the services of others ([`JoinedService`]), what Tor may still have of both
 //! when they are forgotten ([`Farewell`]), and the durable [`Store`] that holds them.
 
 mod address;
 mod client;
+mod described;
 mod descriptor_id;
 mod exposure;
 mod farewell;
@@ -25,6 +26,7 @@ pub use client::{
     AuthorizedClient, ClientCredential, ClientName, ClientPublicKey, ClientSecretKey, InvalidClientKey,
     InvalidClientName, InvalidCredential, MOST_CLIENTS, NewClient, NewClientKey, SecretHeld,
 };
+pub use described::{Allow, InvalidOptionName, LocalAccess, OptionName, OptionText, ServiceKind};
 pub use descriptor_id::{DescriptorId, TimePeriod};
 pub use exposure::{ClientAuthorization, Exposure, InvalidMaxStreams, InvalidProofOfWork, MaxStreams, ProofOfWork};
 pub use farewell::Farewell;

@@ -16,6 +16,7 @@ pub(crate) use self::access::{
 };
 pub(crate) use self::farewell::{farewell_from_payload, farewell_to_payload};
 use crate::address::OnionAddress;
+use crate::described::{Allow, LocalAccess, OptionText, ServiceKind};
 use crate::exposure::{ClientAuthorization, Exposure, MaxStreams, ProofOfWork};
 use crate::key::OnionKey;
 use crate::name::ServiceName;
@@ -54,6 +55,12 @@ pub(crate) fn doubtful_service_to_payload(record: &ServiceRecord, doubt: Doubt) 
         },
         ports: ports.collect(),
         exposure: exposure_to_v1(record.exposure()),
+        described: match record.kind() {
+            ServiceKind::Published => None,
+            ServiceKind::Described(access) => {
+                Some(v1::LocalAccess { localhost: access.localhost == Allow::Yes, lan: access.lan == Allow::Yes })
+            }
+        },
         in_doubt: match doubt {
             Doubt::None => false,
             Doubt::Closed => true,
@@ -78,6 +85,11 @@ pub(crate) fn service_from_payload(payload: &[u8]) -> Result<(ServiceRecord, Dou
     };
     let record = ServiceRecord::new(name, place_from_v1(stored.persistence), autostart, ports);
     let record = record.map_err(|_| Unreadable)?.with_exposure(exposure_from_v1(&stored.exposure)?);
+    let allow = |allowed| if allowed { Allow::Yes } else { Allow::No };
+    let kind = stored.described.map_or(ServiceKind::Published, |access| {
+        ServiceKind::Described(LocalAccess { localhost: allow(access.localhost), lan: allow(access.lan) })
+    });
+    let record = record.of_kind(kind);
     Ok((record, if stored.in_doubt { Doubt::Closed } else { Doubt::None }))
 }
 
@@ -139,6 +151,15 @@ pub(crate) fn key_from_payload(payload: &[u8]) -> Result<OnionKey, Unreadable> {
     OnionKey::from_expanded(expanded).map_err(|_| Unreadable)
 }
 
+/// A row of the tree `options` is the text and nothing else: a secret in JSON leaves text behind where that is made.
+pub(crate) fn option_to_payload(text: &OptionText) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(text.expose().as_bytes().to_vec())
+}
+
+pub(crate) fn option_from_payload(payload: &[u8]) -> Result<OptionText, Unreadable> {
+    std::str::from_utf8(payload).map(OptionText::new).map_err(|_| Unreadable)
+}
+
 pub(crate) const fn place_to_v1(place: Persistence) -> v1::Place {
     match place {
         Persistence::Kept => v1::Place::Kept,
@@ -170,8 +191,10 @@ mod tests {
                 proof_of_work: Some(ProofOfWork::new(1, 2).unwrap()),
             },
         ];
-        for (exposure, doubt) in exposures.into_iter().zip([Doubt::None, Doubt::Closed]) {
-            let record = record.clone().with_exposure(exposure);
+        let described = ServiceKind::Described(LocalAccess { localhost: Allow::Yes, lan: Allow::No });
+        let kinds = [ServiceKind::Published, described];
+        for ((exposure, doubt), kind) in exposures.into_iter().zip([Doubt::None, Doubt::Closed]).zip(kinds) {
+            let record = record.clone().with_exposure(exposure).of_kind(kind);
             let payload = doubtful_service_to_payload(&record, doubt).unwrap();
             assert_eq!(service_from_payload(&payload), Ok((record, doubt)));
         }
@@ -182,13 +205,16 @@ mod tests {
         let payload = key_to_payload(&key.address(), &key);
         assert_eq!(address_from_payload(&payload), Ok(key.address()));
         assert_eq!(key_from_payload(&payload).unwrap().expose_expanded(), key.expose_expanded());
+        let text = OptionText::new("pass\nwörd");
+        assert_eq!(option_from_payload(&option_to_payload(&text)), Ok(text));
+        assert_eq!(option_from_payload(&[0xff]), Err(Unreadable));
     }
 
     #[test]
     fn a_stored_form_cannot_smuggle_in_what_the_live_type_refuses() {
         let exposed = |name: &str, persistence: &str, autostart: &str, port: u16, target: &str, exposure: &str| {
             format!(
-                r#"{{"name":"{name}","persistence":"{persistence}","autostart":"{autostart}","ports":[{{"virtual_port":{port},"target":"{target}"}}],"exposure":{exposure},"in_doubt":false}}"#
+                r#"{{"name":"{name}","persistence":"{persistence}","autostart":"{autostart}","ports":[{{"virtual_port":{port},"target":"{target}"}}],"exposure":{exposure},"described":null,"in_doubt":false}}"#
             )
         };
         let exposure = |authorization: &str, streams: &str, pow: &str| {

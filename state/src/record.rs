@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::described::ServiceKind;
 use crate::exposure::Exposure;
 use crate::name::ServiceName;
 use crate::port::PortMap;
@@ -51,6 +52,7 @@ struct Fields {
     ports: PortMap,
     #[serde(default)]
     exposure: Exposure,
+    kind: ServiceKind,
 }
 
 impl ServiceRecord {
@@ -64,13 +66,20 @@ impl ServiceRecord {
         autostart: Autostart,
         ports: PortMap,
     ) -> Result<Self, InvalidRecord> {
-        Fields { name, persistence, autostart, ports, exposure: Exposure::default() }.try_into()
+        Fields { name, persistence, autostart, ports, exposure: Exposure::default(), kind: ServiceKind::Published }
+            .try_into()
     }
 
     /// The same service, open to others.
     #[must_use]
     pub fn with_exposure(self, exposure: Exposure) -> Self {
         Self(Fields { exposure, ..self.0 })
+    }
+
+    /// The same service, of another kind.
+    #[must_use]
+    pub fn of_kind(self, kind: ServiceKind) -> Self {
+        Self(Fields { kind, ..self.0 })
     }
 
     /// The same service with other ports.
@@ -109,6 +118,12 @@ impl ServiceRecord {
     #[must_use]
     pub const fn ports(&self) -> &PortMap {
         &self.0.ports
+    }
+
+    /// What it is.
+    #[must_use]
+    pub const fn kind(&self) -> ServiceKind {
+        self.0.kind
     }
 
     /// To whom it is open.

@@ -35,6 +35,7 @@ use self::places::Places;
 use crate::Change;
 use crate::address::OnionAddress;
 use crate::client::AuthorizedClient;
+use crate::described::{OptionName, OptionText};
 use crate::key::OnionKey;
 use crate::name::ServiceName;
 use crate::record::{Persistence, ServiceRecord, Wish};
@@ -128,7 +129,21 @@ impl Store {
     /// is wrong with a place that is needed. After an error the service was taken back; where
     /// that was not possible either, it is listed as a whole, and disabled until [`Store::set_wish`] succeeds.
     pub fn add(&self, record: &ServiceRecord, key: &OnionKey, wish: Wish) -> Result<(), StoreError> {
-        self.write(|places| places.add(record, key, wish))
+        self.add_with_options(record, key, wish, &[])
+    }
+
+    /// As [`Store::add`], with values of its options: all of it or nothing.
+    ///
+    /// # Errors
+    /// As [`Store::add`], and [`StoreError::TooLarge`] for a value that is too long.
+    pub fn add_with_options(
+        &self,
+        record: &ServiceRecord,
+        key: &OnionKey,
+        wish: Wish,
+        options: &[(OptionName, OptionText)],
+    ) -> Result<(), StoreError> {
+        self.write(|places| places.add(record, key, wish, options))
     }
 
     /// Remembers whether a service is wanted in this session.

@@ -13,6 +13,8 @@ pub(crate) struct Service {
     pub(crate) autostart: Autostart,
     pub(crate) ports: Vec<Port>,
     pub(crate) exposure: Exposure,
+    /// Missing from a port that is published as it is.
+    pub(crate) described: Option<LocalAccess>,
     /// Something about it may have been lost: it stays closed until it is asked for.
     pub(crate) in_doubt: bool,
 }
@@ -61,6 +63,13 @@ pub(crate) enum Autostart {
     Off,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LocalAccess {
+    pub(crate) localhost: bool,
+    pub(crate) lan: bool,
+}
+
 /// A row of the tree `wishes`, as JSON. Its key is `kept/NAME` or `amnesic/NAME`.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -86,6 +95,7 @@ pub(crate) struct Census {
     pub(crate) clients: u64,
     pub(crate) joined: u64,
     pub(crate) requests: u64,
+    pub(crate) options: u64,
     /// The wrapping sum of the marks of these rows.
     pub(crate) digest: u64,
 }

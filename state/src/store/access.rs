@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The part of the store that is about access: who may reach a service, and which services of others we may reach.
 
+use std::collections::BTreeMap;
+
 use super::{Store, StoreError};
 use crate::Change;
 use crate::client::{ClientName, ClientPublicKey, ClientSecretKey, NewClient};
+use crate::described::{OptionName, OptionText};
 use crate::farewell::Farewell;
 use crate::joined::{JoinedService, PendingRequest};
 use crate::key::OnionKey;
@@ -29,6 +32,39 @@ impl Store {
     /// whatever is wrong with its place.
     pub fn replace_key(&self, service: &ServiceName, key: &OnionKey) -> Result<(), StoreError> {
         self.write(|places| places.replace_key(service, key))
+    }
+}
+
+/// The options of a service.
+impl Store {
+    /// Gives an option of a service a value. The old one is gone from all files as a key is that is replaced.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] if there is no such service, [`StoreError::TooLarge`], and whatever is wrong with its place.
+    /// After an error either of the two values counts, as a whole.
+    pub fn set_option(
+        &self,
+        service: &ServiceName,
+        option: &OptionName,
+        text: &OptionText,
+    ) -> Result<Change, StoreError> {
+        self.write(|places| places.set_option(service, option, text))
+    }
+
+    /// Forgets the value of an option, as [`Store::remove_client`] forgets a client.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] if there is no such service, and whatever is wrong with its place.
+    pub fn reset_option(&self, service: &ServiceName, option: &OptionName) -> Result<Change, StoreError> {
+        self.write(|places| places.reset_option(service, option))
+    }
+
+    /// The options of a service that have a value.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] if there is no such service, and whatever is wrong with its place.
+    pub fn options(&self, service: &ServiceName) -> Result<BTreeMap<OptionName, OptionText>, StoreError> {
+        self.places.options(service)
     }
 }
 

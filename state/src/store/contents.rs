@@ -9,6 +9,7 @@ use super::defect::Defect;
 use super::envelope::{Row, Tree};
 use crate::address::OnionAddress;
 use crate::client::{AuthorizedClient, ClientName, ClientPublicKey};
+use crate::described::OptionName;
 use crate::farewell::Farewell;
 use crate::joined::JoinedService;
 use crate::migrations::{self, Doubt, Unreadable, v1};
@@ -49,6 +50,8 @@ pub(super) struct Contents {
     clients: BTreeMap<ServiceName, BTreeMap<ClientName, AuthorizedClient>>,
     joined: BTreeMap<ServiceName, JoinedService>,
     requests: BTreeMap<ClientName, ClientPublicKey>,
+    /// Which options have a value; the values stay in the database.
+    options: BTreeMap<ServiceName, BTreeSet<OptionName>>,
     farewells: BTreeMap<String, Farewell>,
     removed: BTreeSet<String>,
 }
@@ -65,6 +68,7 @@ impl Contents {
             clients: 0,
             joined: 0,
             requests: 0,
+            options: 0,
             digest: 0,
         };
         Self {
@@ -77,6 +81,7 @@ impl Contents {
             clients: BTreeMap::new(),
             joined: BTreeMap::new(),
             requests: BTreeMap::new(),
+            options: BTreeMap::new(),
             farewells: BTreeMap::new(),
             removed: BTreeSet::new(),
         }
@@ -103,8 +108,9 @@ impl Contents {
             contents.generation = contents.generation.max(row.generation);
             contents.put(row, &addresses)?;
         }
-        // Every record has found its key; is there a record for every key, and for every client?
-        let is_of_one = contents.clients.keys().all(|service| contents.services.contains_key(service));
+        // Every record has found its key; is there a record for every key, for every client and every option?
+        let mut owners = contents.clients.keys().chain(contents.options.keys());
+        let is_of_one = owners.all(|service| contents.services.contains_key(service));
         if is_of_one && contents.services.len() == addresses.len() { Ok(contents) } else { Err(Defect::Strays) }
     }
 
@@ -126,6 +132,11 @@ impl Contents {
     /// The clients of a service, by name.
     pub(super) fn clients(&self, service: &ServiceName) -> impl Iterator<Item = &AuthorizedClient> + use<'_> {
         self.clients.get(service).into_iter().flat_map(BTreeMap::values)
+    }
+
+    /// The options of a service that have a value.
+    pub(super) fn options(&self, service: &ServiceName) -> impl Iterator<Item = &OptionName> + use<'_> {
+        self.options.get(service).into_iter().flatten()
     }
 
     /// The services of others, by name.
@@ -241,6 +252,11 @@ impl Contents {
                 let client = AuthorizedClient { name: name.clone(), public_key, secret };
                 self.clients.entry(service).or_default().insert(name, client);
             }
+            Tree::Options => {
+                let (service, option) = option_of(&row.key).ok_or(Defect::Strays)?;
+                migrations::option_from_payload(&row.payload)?;
+                self.options.entry(service).or_default().insert(option);
+            }
             Tree::Joined => {
                 let joined = migrations::joined_from_payload(&row.payload)?;
                 if joined.name.as_str() != row.key || joined.persistence != self.place {
@@ -294,6 +310,17 @@ impl Contents {
                     }
                 }
             }
+            Tree::Options => {
+                if let Some((service, option)) = option_of(key) {
+                    let left = self.options.get_mut(&service).map(|options| {
+                        options.remove(&option);
+                        options.len()
+                    });
+                    if left == Some(0) {
+                        self.options.remove(&service);
+                    }
+                }
+            }
             Tree::Joined => self.joined.retain(|name, _| name.as_str() != key),
             Tree::Requests => self.requests.retain(|name, _| name.as_str() != key),
             Tree::Farewells => {
@@ -338,6 +365,7 @@ impl v1::Census {
             Tree::Clients => Some(&mut self.clients),
             Tree::Joined => Some(&mut self.joined),
             Tree::Requests => Some(&mut self.requests),
+            Tree::Options => Some(&mut self.options),
             Tree::Farewells | Tree::Removed | Tree::Meta => None,
         }
     }
@@ -375,6 +403,17 @@ pub(super) fn client_key(service: &ServiceName, client: &ClientName) -> String {
 pub(super) fn client_of(key: &str) -> Option<(ServiceName, ClientName)> {
     let (service, client) = key.split_once('/')?;
     Some((service.parse().ok()?, client.parse().ok()?))
+}
+
+/// The key of an option.
+pub(super) fn option_key(service: &ServiceName, option: &OptionName) -> String {
+    format!("{service}/{option}")
+}
+
+/// The service and the option in the key of an option.
+pub(super) fn option_of(key: &str) -> Option<(ServiceName, OptionName)> {
+    let (service, option) = key.split_once('/')?;
+    Some((service.parse().ok()?, option.parse().ok()?))
 }
 
 /// The key that says that a row was replaced, whose old secret is still in the file of the database. Unlike the key of a

@@ -36,10 +36,12 @@ pub(super) enum Tree {
     Requests,
     /// In the amnesic place only: one row for each [`Farewell`](crate::Farewell), by a digest of its address.
     Farewells,
+    /// One row for each option of a service that has a value of its own, by `SERVICE/OPTION`: the text.
+    Options,
 }
 
 impl Tree {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Services,
         Self::Keys,
         Self::Wishes,
@@ -49,10 +51,12 @@ impl Tree {
         Self::Joined,
         Self::Requests,
         Self::Farewells,
+        Self::Options,
     ];
 
     /// Those with secrets in them, or with what was forgotten: what is removed from these has to be overwritten.
-    pub(super) const SECRET: [Self; 5] = [Self::Keys, Self::Clients, Self::Joined, Self::Requests, Self::Farewells];
+    pub(super) const SECRET: [Self; 6] =
+        [Self::Keys, Self::Clients, Self::Joined, Self::Requests, Self::Farewells, Self::Options];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -65,6 +69,7 @@ impl Tree {
             Self::Joined => "joined",
             Self::Requests => "requests",
             Self::Farewells => "farewells",
+            Self::Options => "options",
         }
     }
 
@@ -79,6 +84,7 @@ impl Tree {
             Self::Joined => 7,
             Self::Requests => 8,
             Self::Farewells => 9,
+            Self::Options => 10,
         }
     }
 }

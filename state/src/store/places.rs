@@ -7,6 +7,7 @@ mod farewells;
 #[cfg(test)]
 mod interrupted;
 mod joined;
+mod options;
 mod requests;
 mod secrets;
 
@@ -15,7 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use zeroize::Zeroizing;
 
-use super::contents::{Change as RowChange, Contents, Service, client_key, removed_key, wish_key};
+use super::contents::{Change as RowChange, Contents, Service, client_key, option_key, removed_key, wish_key};
 use super::envelope::{Row, Tree};
 use super::error::StoreError;
 use super::export::Turn;
@@ -23,6 +24,7 @@ use super::exporter::Pending;
 use super::place::{Place, View, is_too_long};
 use super::{StoreLayout, StoredService};
 use crate::Change;
+use crate::described::{OptionName, OptionText};
 use crate::farewell::Farewell;
 use crate::key::OnionKey;
 use crate::migrations::{self, Doubt};
@@ -98,7 +100,13 @@ impl Places {
         })
     }
 
-    pub(super) fn add(&self, record: &ServiceRecord, key: &OnionKey, wish: Wish) -> Result<(), StoreError> {
+    pub(super) fn add(
+        &self,
+        record: &ServiceRecord,
+        key: &OnionKey,
+        wish: Wish,
+        options: &[(OptionName, OptionText)],
+    ) -> Result<(), StoreError> {
         let (name, place) = (record.name(), record.persistence());
         self.ensure_open(Persistence::Amnesic)?;
         if place == Persistence::Kept {
@@ -117,17 +125,19 @@ impl Places {
         let key = migrations::key_to_payload(&key.address(), key);
         let key = Row { tree: Tree::Keys, key: name.as_str().to_owned(), generation: 0, payload: key };
         let wish = wish_row(place, name, wish)?;
+        let options = options.iter().map(|(option, text)| options::option_row(name, option, text).map(RowChange::Put));
+        let options = options.collect::<Result<Vec<_>, _>>()?;
+        let mut rows = vec![RowChange::Put(service), RowChange::Put(key)];
+        rows.extend(options);
         self.of(place).ensure_room()?;
         self.unacknowledged().insert(name.clone());
         let added = match place {
             Persistence::Amnesic => {
-                self.amnesic.commit(vec![RowChange::Put(service), RowChange::Put(key), RowChange::Put(wish)])
+                rows.push(RowChange::Put(wish));
+                self.amnesic.commit(rows)
             }
             // The wish first: alone it means nothing, and a service that is acknowledged has its wish.
-            Persistence::Kept => self
-                .amnesic
-                .commit(vec![RowChange::Put(wish)])
-                .and_then(|()| self.kept.commit(vec![RowChange::Put(service), RowChange::Put(key)])),
+            Persistence::Kept => self.amnesic.commit(vec![RowChange::Put(wish)]).and_then(|()| self.kept.commit(rows)),
         };
         match &added {
             Ok(()) => {
@@ -152,13 +162,15 @@ impl Places {
         }
     }
 
-    /// Deletes record, key and clients, and the wish where it is in the same place.
+    /// Deletes record, key, clients and options, and the wish where it is in the same place.
     fn forget_service(&self, place: Persistence, name: &ServiceName) -> Vec<RowChange> {
         let trees = [Tree::Services, Tree::Keys];
         let mut changes: Vec<_> = trees.into_iter().flat_map(|tree| forget(tree, name.as_str().to_owned())).collect();
         let view = self.of(place).view();
         let clients = view.contents.clients(name).map(|client| client_key(name, &client.name));
         changes.extend(clients.flat_map(|key| forget(Tree::Clients, key)));
+        let options = view.contents.options(name).map(|option| option_key(name, option));
+        changes.extend(options.flat_map(|key| forget(Tree::Options, key)));
         if place == Persistence::Amnesic {
             changes.extend(forget_wish(place, name));
         }
@@ -428,7 +440,7 @@ mod tests {
     }
 
     fn add(places: &Places, record: &ServiceRecord, wish: Wish) -> Result<(), StoreError> {
-        places.add(record, &OnionKey::generate().unwrap(), wish)
+        places.add(record, &OnionKey::generate().unwrap(), wish, &[])
     }
 
     fn wish(places: &Places, name: &str) -> Option<Wish> {
@@ -490,7 +502,7 @@ mod tests {
             let root = tempfile::tempdir().unwrap();
             let places = open(root.path());
             let key = OnionKey::generate().unwrap();
-            places.add(&record("gone", Persistence::Amnesic, Autostart::Off), &key, Wish::Enabled).unwrap();
+            places.add(&record("gone", Persistence::Amnesic, Autostart::Off), &key, Wish::Enabled, &[]).unwrap();
             add(&places, &record("web", Persistence::Kept, Autostart::Off), Wish::Enabled).unwrap();
             assert_eq!(places.export(), Pending::Nothing);
             faults::fail_syncs(syncs, 1);

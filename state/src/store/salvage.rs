@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::contents::{Contents, client_of, removed_key};
+use super::contents::{Contents, client_of, option_of, removed_key};
 use super::envelope::{Row, Tree};
 use super::export::Export;
 use super::recovery::Loss;
@@ -67,7 +67,8 @@ pub(super) fn salvage(place: Persistence, ruins: Vec<Row>, exports: Vec<Export>,
             | Tree::Clients
             | Tree::Joined
             | Tree::Requests
-            | Tree::Farewells => {
+            | Tree::Farewells
+            | Tree::Options => {
                 let id = (row.tree, row.key.clone());
                 if is_exported {
                     only_exported.insert(id.clone(), copy(&row));
@@ -114,7 +115,7 @@ fn above(mut ground: Best, best: Best, base: u64) -> Vec<Row> {
         .filter(|(tree, key)| match tree {
             Tree::Services => is_there(Tree::Keys, key),
             Tree::Keys => is_there(Tree::Services, key),
-            Tree::Wishes | Tree::Clients | Tree::Joined | Tree::Requests | Tree::Farewells => true,
+            Tree::Wishes | Tree::Clients | Tree::Joined | Tree::Requests | Tree::Farewells | Tree::Options => true,
             Tree::Removed | Tree::Meta => false,
         })
         .cloned()
@@ -128,7 +129,7 @@ fn above(mut ground: Best, best: Best, base: u64) -> Vec<Row> {
     ground.into_values().collect()
 }
 
-/// Leaves out clients without a service, and of two clients of a service with the same key the older one: if one of them
+/// Leaves out options and clients without a service, and of two clients of a service with the same key the older one: if one of them
 /// were removed, it would still have access.
 fn drop_strays(rows: &mut Best) {
     let mut latest: BTreeMap<(ServiceName, ClientPublicKey), (u64, String)> = BTreeMap::new();
@@ -143,6 +144,10 @@ fn drop_strays(rows: &mut Best) {
     }
     let kept: BTreeSet<String> = latest.into_values().map(|(_, key)| key).collect();
     rows.retain(|(tree, key), _| *tree != Tree::Clients || kept.contains(key));
+    let services: BTreeSet<String> =
+        rows.keys().filter(|(tree, _)| *tree == Tree::Services).map(|(_, name)| name.clone()).collect();
+    let has_service = |key: &str| option_of(key).is_some_and(|(service, _)| services.contains(service.as_str()));
+    rows.retain(|(tree, key), _| *tree != Tree::Options || has_service(key));
 }
 
 fn copy(row: &Row) -> Row {

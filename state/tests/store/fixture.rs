@@ -4,9 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use tails_server_state::{
-    AuthorizedClient, Autostart, Change, ClientAuthorization, ClientSecretKey, Exposure, JoinedService, Loss,
-    NewClient, NewClientKey, OnionKey, Persistence, PortMap, ProofOfWork, SecretHeld, ServiceRecord, Store, StoreError,
-    StoreLayout, StoredService, Wish,
+    Allow, AuthorizedClient, Autostart, Change, ClientAuthorization, ClientSecretKey, Exposure, JoinedService,
+    LocalAccess, Loss, NewClient, NewClientKey, OnionKey, OptionText, Persistence, PortMap, ProofOfWork, SecretHeld,
+    ServiceKind, ServiceRecord, Store, StoreError, StoreLayout, StoredService, Wish,
 };
 
 use crate::given::{copy_tree, database, layout, name};
@@ -52,6 +52,8 @@ fn expected() -> Vec<Expected> {
         max_streams: Some("100".parse().unwrap()),
         proof_of_work: Some(ProofOfWork::new(5, 50).unwrap()),
     });
+    let access = LocalAccess { localhost: Allow::Yes, lan: Allow::No };
+    chat.service.record = chat.service.record.of_kind(ServiceKind::Described(access));
     let mut pad =
         service("pad", Persistence::Amnesic, Autostart::Off, &["80:unix:/run/pad/http.sock"], Wish::Enabled, 0x50);
     pad.clients.push(client("alice", NewClientKey::Made(throw_away_client(0x43))));
@@ -67,6 +69,9 @@ fn expected() -> Vec<Expected> {
     }
     all
 }
+
+/// The options of the service `chat`.
+const OPTIONS: [(&str, &str); 2] = [("server-password", "throw-away"), ("welcome-message", "Ha\nllo")];
 
 fn expected_joined() -> Vec<(JoinedService, Option<ClientSecretKey>)> {
     let joined = |name: &str, persistence, title: Option<&str>, note: &str, byte| JoinedService {
@@ -101,6 +106,9 @@ fn check(store: &Store, is_doubted: impl Fn(&ServiceRecord) -> bool) {
         }
     }
     assert_eq!(services.len(), expected().len());
+    let options = store.options(&name("chat")).unwrap();
+    assert!(options.iter().map(|(option, text)| (option.as_str(), text.expose())).eq(OPTIONS), "{options:?}");
+    assert!(store.options(&name("web")).unwrap().is_empty());
     let joined = expected_joined();
     assert_eq!(store.joined(), joined.iter().map(|(joined, _)| joined.clone()).collect::<Vec<_>>());
     for (joined, key) in joined {
@@ -154,6 +162,9 @@ fn write() {
         for client in clients {
             store.add_client(service.record.name(), client).unwrap();
         }
+    }
+    for (option, text) in OPTIONS {
+        store.set_option(&name("chat"), &option.parse().unwrap(), &OptionText::new(text)).unwrap();
     }
     for (joined, key) in expected_joined() {
         assert_eq!(store.join(&joined, key.as_ref()).unwrap(), Change::Changed);

@@ -32,7 +32,7 @@ fn record(place: Persistence, authorization: ClientAuthorization) -> ServiceReco
 fn private(root: &Path, place: Persistence) -> Places {
     let places = open(root);
     let key = OnionKey::generate().unwrap();
-    places.add(&record(place, ClientAuthorization::On), &key, Wish::Enabled).unwrap();
+    places.add(&record(place, ClientAuthorization::On), &key, Wish::Enabled, &[]).unwrap();
     places
 }
 
