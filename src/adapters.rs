@@ -5,9 +5,11 @@ mod check;
 mod control_source;
 mod listening;
 mod managed_tor;
+mod no_host;
 mod tor;
 
 pub use control_source::{ControlSource, SYSTEM_CONTROL_SOCKETS};
 pub use listening::SocketTables;
 pub use managed_tor::{ManagedTor, ManagedTorSettings};
+pub use no_host::NoHost;
 pub use tor::ControlPort;

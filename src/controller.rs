@@ -11,17 +11,21 @@ mod error;
 mod handle;
 mod health;
 mod hidden;
+mod hosted;
 mod observed;
+mod options;
 mod pacing;
 mod plan;
 mod ports;
 mod publication;
 mod reactor;
 mod remember;
+mod repertoire;
 mod retries;
 mod shape;
 mod status;
 mod suspects;
+mod wishes;
 
 pub use backoff::Backoff;
 pub use desired::Desired;
@@ -29,15 +33,22 @@ pub use error::{RequestError, RequestErrorKind};
 pub use handle::{Controller, PublishRequest, RecordChange, Visit};
 pub use health::Health;
 pub use hidden::HiddenUploads;
+pub use hosted::{HostConnection, HostFacts, HostedFacts};
 pub use observed::{Bootstrap, BootstrapWarning, Connection, Generation, Observed, OnionFacts, TorFacts};
+pub use options::{InfoLineReport, OptionReport};
 pub use pacing::Window;
 pub use plan::{Step, plan};
 pub use ports::{
-    AddOnionError, CheckError, CheckRequest, Checked, CredentialError, Fact, HiddenUpload, HsDir, Listeners, Listening,
-    NewOnion, Recall, RemoveOnionError, Tor, TorFact, TorProblem, VisitOutcome, VisitPolicy, Visitors,
+    ActKind, AddOnionError, Applied, CheckError, CheckRequest, Checked, CredentialError, Digest, Fact, HiddenUpload,
+    Host, HostAct, HostError, HostFact, HostedService, HsDir, Listeners, Listening, NewOnion, Progress, Recall,
+    RemoveOnionError, Tor, TorFact, TorProblem, Unit, VisitOutcome, VisitPolicy, Visitors,
 };
 pub use publication::{Evidence, Publication, Uploads};
 pub use reactor::{Reactor, Stop};
+pub use repertoire::{HostReach, Intent, Repertoire, Unavailable};
 pub use shape::{Audience, OnionShape};
-pub use status::{JoinedStatus, Outlook, Problem, ServiceStatus, Snapshot, State, TorStatus, status};
+pub use status::{
+    Available, Hosting, JoinedStatus, Outlook, Problem, ServiceStatus, Snapshot, State, TorStatus, status,
+};
 pub use suspects::Suspects;
+pub use wishes::{CannotWish, Wishes};

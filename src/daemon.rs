@@ -4,6 +4,7 @@
 mod directories;
 mod lifecycle;
 mod logging;
+mod repertoire;
 mod settings;
 
 use std::process::ExitCode;

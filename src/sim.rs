@@ -5,11 +5,13 @@
 //! nothing about Tor.
 
 mod faults;
+mod host;
 mod listening;
 mod machine;
 mod tor;
 
 pub use faults::Faults;
+pub use host::SimulatedHost;
 pub use listening::SimulatedListening;
 pub use machine::Machine;
 pub use tor::SimulatedTor;

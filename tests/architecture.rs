@@ -12,12 +12,12 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("key_files", &[]),
     ("qr", &[]),
     ("torctl", &[]),
-    ("controller", &["errors"]),
-    ("adapters", &["controller", "errors", "torctl"]),
+    ("controller", &["descriptor", "errors"]),
+    ("adapters", &["controller", "descriptor", "errors", "torctl"]),
     ("sim", &["controller"]),
     ("bus", &["controller", "errors"]),
     ("cli", &["bus::api", "descriptor", "errors", "invitation", "key_files", "qr"]),
-    ("daemon", &["adapters", "bus", "controller", "errors", "sim", "torctl"]),
+    ("daemon", &["adapters", "bus", "controller", "descriptor", "errors", "sim", "torctl"]),
 ];
 
 /// What a module must not name at all, and why.

@@ -55,7 +55,8 @@ impl House {
         let store = Arc::new(Store::open(&layout));
         let (facts, incoming) = tokio::sync::mpsc::channel(64);
         let machine = machine(facts);
-        let (reactor, controller, stop) = Reactor::new(store, machine.tor(), machine.listening(), incoming);
+        let (reactor, controller, stop) =
+            Reactor::new(store, Arc::default(), (machine.tor(), machine.listening(), machine.host()), incoming);
         Self { directory, machine, controller, stop, task: tokio::spawn(reactor.run()) }
     }
 

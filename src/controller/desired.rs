@@ -2,10 +2,12 @@
 //! What is wished: the services as the store remembers them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tails_server_state::{Farewell, JoinedService, OnionAddress, ServiceName, Store, StoredService, Wish};
 
 use crate::controller::handle::About;
+use crate::controller::repertoire::{Intent, Repertoire};
 
 /// All wishes, by name.
 #[derive(Debug, Clone, Default)]
@@ -14,15 +16,46 @@ pub struct Desired {
     names: BTreeMap<OnionAddress, ServiceName>,
     joined: BTreeMap<ServiceName, JoinedService>,
     farewells: BTreeSet<Farewell>,
+    /// What is to become of each described service, beside being published.
+    intents: BTreeMap<ServiceName, Intent>,
+    repertoire: Arc<Repertoire>,
 }
 
 impl Desired {
-    /// All that the store remembers. Taken from memory.
+    /// All that the store remembers. The options of described services are read from the disk; all else is in memory.
     #[must_use]
-    pub fn of(store: &Store) -> Self {
+    pub fn of(store: &Store, repertoire: &Arc<Repertoire>) -> Self {
+        let mut services = store.services();
+        let described = services.iter_mut().filter(|service| service.record.kind().is_described());
+        let intents = described.map(|service| {
+            let intent = repertoire.intend(store, service);
+            (service.record.name().clone(), intent)
+        });
+        let intents = intents.collect();
         let joined = store.joined().into_iter().map(|joined| (joined.name.clone(), joined)).collect();
         let farewells = store.farewells().into_iter().collect();
-        Self { joined, farewells, ..store.services().into_iter().collect() }
+        let repertoire = Arc::clone(repertoire);
+        Self { joined, farewells, intents, repertoire, ..services.into_iter().collect() }
+    }
+
+    /// What is to become of a described service, beside being published. `None` for a port that is published as it is.
+    #[must_use]
+    pub fn intent(&self, name: &ServiceName) -> Option<&Intent> {
+        self.intents.get(name)
+    }
+
+    /// The services that can be had.
+    #[must_use]
+    pub fn repertoire(&self) -> &Repertoire {
+        &self.repertoire
+    }
+
+    /// The same wishes, with this for one described service.
+    #[cfg(test)]
+    #[must_use]
+    pub(super) fn with_intent(mut self, name: ServiceName, intent: Intent) -> Self {
+        self.intents.insert(name, intent);
+        self
     }
 
     /// The services of others that we were let into, by name.
@@ -95,6 +128,6 @@ impl FromIterator<StoredService> for Desired {
         let services: BTreeMap<_, _> =
             services.into_iter().map(|service| (service.record.name().clone(), service)).collect();
         let names = services.iter().map(|(name, service)| (service.address, name.clone())).collect();
-        Self { services, names, joined: BTreeMap::new(), farewells: BTreeSet::new() }
+        Self { services, names, ..Self::default() }
     }
 }

@@ -3,6 +3,10 @@
 
 use tails_server_state::{InvalidRecord, ServiceName, StoreError};
 
+use crate::controller::ports::HostError;
+use crate::controller::repertoire::Unavailable;
+use crate::descriptor::{InvalidValue, RenderError};
+
 /// Why a request was not carried out. Nothing was changed then.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
@@ -21,6 +25,63 @@ pub enum RequestError {
     /// The system has no random numbers for a new key.
     #[error("the system has no random numbers for a new key")]
     Random(#[source] getrandom::Error),
+    /// It is not among the services that can be had here.
+    #[error("service \"{name}\" can not be had: {cause}")]
+    Unavailable {
+        /// The service.
+        name: ServiceName,
+        /// Why not.
+        cause: Unavailable,
+    },
+    /// The service has no such option.
+    #[error("service \"{service}\" has no option \"{option}\"")]
+    UnknownOption {
+        /// The service.
+        service: ServiceName,
+        /// What was taken for an option.
+        option: String,
+        /// The option that was most likely meant.
+        similar: Option<String>,
+    },
+    /// The value does not fit the option.
+    #[error("that is no value of \"{option}\"")]
+    Value {
+        /// The option.
+        option: String,
+        /// Why not.
+        #[source]
+        reason: InvalidValue,
+    },
+    /// The server could not be told of the value.
+    #[error("the server could not be given this value")]
+    CannotRender(#[source] RenderError),
+    /// The wishes can not be told to the helper.
+    #[error(transparent)]
+    CannotWish(#[from] crate::controller::wishes::CannotWish),
+    /// The port on the onion service is that of another port of the service.
+    #[error("two ports of the service would be {0}")]
+    PortTaken(tails_server_state::VirtualPort),
+    /// The text is no number of a port.
+    #[error(transparent)]
+    Port(#[from] tails_server_state::InvalidPort),
+    /// What is enabled is not uninstalled.
+    #[error("service \"{0}\" is enabled")]
+    StillEnabled(ServiceName),
+    /// Nothing was installed for it.
+    #[error("nothing is installed for service \"{0}\"")]
+    NothingInstalled(ServiceName),
+    /// The host can not be asked.
+    #[error("the system's services can not be asked about \"{0}\" now")]
+    NoHost(ServiceName),
+    /// The host did not do it.
+    #[error("service \"{name}\" is not uninstalled")]
+    Host {
+        /// The service.
+        name: ServiceName,
+        /// Why not.
+        #[source]
+        cause: HostError,
+    },
     /// The controller is shutting down.
     #[error("the controller is shutting down")]
     Stopping,
@@ -51,9 +112,22 @@ impl RequestError {
         match self {
             Self::Unknown(_) => RequestErrorKind::Unknown,
             Self::Exists(_) => RequestErrorKind::Exists,
-            Self::Contradiction(_) => RequestErrorKind::Invalid,
+            Self::Contradiction(_)
+            | Self::UnknownOption { .. }
+            | Self::Value { .. }
+            | Self::CannotRender(_)
+            | Self::PortTaken(_)
+            | Self::Port(_)
+            | Self::StillEnabled(_)
+            | Self::NothingInstalled(_) => RequestErrorKind::Invalid,
             Self::Store(_) => RequestErrorKind::Store,
-            Self::Random(_) | Self::Stopping | Self::Bug(_) => RequestErrorKind::Failed,
+            Self::Random(_)
+            | Self::Stopping
+            | Self::Unavailable { .. }
+            | Self::CannotWish(_)
+            | Self::NoHost(_)
+            | Self::Host { .. }
+            | Self::Bug(_) => RequestErrorKind::Failed,
         }
     }
 
@@ -68,7 +142,22 @@ impl RequestError {
             Self::Contradiction(_) => Some("Add --persistent, or leave out --autostart".to_owned()),
             Self::Store(error) => Some(error.hint()),
             Self::Stopping => Some("Try again once it has started again".to_owned()),
-            Self::Random(_) | Self::Bug(_) => None,
+            Self::Unavailable { cause, .. } => Some(cause.hint()),
+            Self::UnknownOption { service, similar, .. } => {
+                let all = format!("See `tails-server info {service} --details` for all of them");
+                Some(similar.as_ref().map_or(all.clone(), |similar| format!("Did you mean \"{similar}\"? {all}")))
+            }
+            Self::Value { option, .. } => {
+                Some(format!("What fits \"{option}\" is in `tails-server info NAME --details`"))
+            }
+            Self::CannotRender(_) => Some("Leave out quotes, backslashes and line breaks".to_owned()),
+            Self::PortTaken(_) => Some("Choose another one".to_owned()),
+            Self::Port(_) => Some("Give a number from 1 to 65535".to_owned()),
+            Self::StillEnabled(name) => Some(format!("Disable it first: tails-server disable {name}")),
+            Self::NothingInstalled(name) => Some(format!("To forget it: tails-server remove {name}")),
+            Self::NoHost(_) => Some("Try again once they answer; see `systemctl status`".to_owned()),
+            Self::Host { cause: HostError::Failed { hint, .. }, .. } => hint.clone(),
+            Self::Host { .. } | Self::CannotWish(_) | Self::Random(_) | Self::Bug(_) => None,
         }
     }
 }

@@ -5,14 +5,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use tails_server_state::{
-    Autostart, Change, ClientAuthorization, ClientName, ClientPublicKey, ClientSecretKey, Exposure, JoinedService,
-    MaxStreams, NewClient, OnionKey, PendingRequest, Persistence, PortMap, ProofOfWork, ServiceName, Store, Wish,
+    Allow, Autostart, Change, ClientAuthorization, ClientName, ClientPublicKey, ClientSecretKey, Exposure,
+    JoinedService, MaxStreams, NewClient, OnionKey, OptionText, PendingRequest, Persistence, PortMap, ProofOfWork,
+    ServiceName, Store, Wish,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::controller::error::RequestError;
+use crate::controller::options::{self, InfoLineReport, OptionReport};
 use crate::controller::ports::{CheckError, Checked};
 use crate::controller::remember;
+use crate::controller::repertoire::Repertoire;
 use crate::controller::status::Snapshot;
 
 /// A handle to the controller's loop. Cheap to clone; requests are carried out one after another.
@@ -20,6 +23,7 @@ use crate::controller::status::Snapshot;
 pub struct Controller {
     requests: mpsc::Sender<Request>,
     pictures: watch::Receiver<Arc<Snapshot>>,
+    repertoire: Arc<Repertoire>,
 }
 
 /// A service to publish.
@@ -48,6 +52,12 @@ pub enum RecordChange {
     MaxStreams(Option<MaxStreams>),
     /// The defence against floods; `None` for none.
     ProofOfWork(Option<ProofOfWork>),
+    /// Where it is remembered: can be chosen as long as nothing is remembered of it.
+    Persistence(Persistence),
+    /// Whether programs on this computer reach it without Tor.
+    AllowLocalhost(Allow),
+    /// Whether computers in the local network reach it without Tor.
+    AllowLan(Allow),
 }
 
 /// Whether a check connects to the service, too.
@@ -64,6 +74,8 @@ pub enum Visit {
 pub(super) enum Request {
     /// Something to do with the store, and what it is about.
     Remember(About, Act),
+    /// Uninstall what was installed for a service, and answer once that is done.
+    Uninstall(ServiceName, oneshot::Sender<Result<(), RequestError>>),
     /// A question to the network.
     Check(ServiceName, Visit, oneshot::Sender<Result<Result<Checked, CheckError>, RequestError>>),
 }
@@ -92,8 +104,12 @@ impl fmt::Debug for Act {
 }
 
 impl Controller {
-    pub(super) const fn new(requests: mpsc::Sender<Request>, pictures: watch::Receiver<Arc<Snapshot>>) -> Self {
-        Self { requests, pictures }
+    pub(super) const fn new(
+        requests: mpsc::Sender<Request>,
+        pictures: watch::Receiver<Arc<Snapshot>>,
+        repertoire: Arc<Repertoire>,
+    ) -> Self {
+        Self { requests, pictures, repertoire }
     }
 
     /// Remembers a new service, with a new key, and enables it. The same wishes under the same name are
@@ -114,6 +130,69 @@ impl Controller {
         self.remember(About::Service(name.clone()), move |store| Ok(store.set_wish(&name, wish)?)).await
     }
 
+    /// Remembers that the service is wanted in this session. One that can be had and is not remembered yet is remembered as
+    /// its descriptor says, with a new key.
+    ///
+    /// # Errors
+    /// There is no such service, it can not be had here, or it could not be made durable.
+    pub async fn enable(&self, name: ServiceName) -> Result<Change, RequestError> {
+        let repertoire = Arc::clone(&self.repertoire);
+        self.remember(About::Service(name.clone()), move |store| remember::enable(store, &repertoire, &name)).await
+    }
+
+    /// Gives an option of a described service a value.
+    ///
+    /// # Errors
+    /// There is no such service or option, the value does not fit, or it could not be made durable.
+    pub async fn set_option(
+        &self,
+        name: ServiceName,
+        option: String,
+        text: OptionText,
+    ) -> Result<Change, RequestError> {
+        let repertoire = Arc::clone(&self.repertoire);
+        let about = About::Service(name.clone());
+        self.remember(about, move |store| options::set(store, &repertoire, &name, &option, &text)).await
+    }
+
+    /// Gives an option of a described service its default again; a secret is made anew.
+    ///
+    /// # Errors
+    /// There is no such service or option, or it could not be made durable.
+    pub async fn reset_option(&self, name: ServiceName, option: String) -> Result<Change, RequestError> {
+        let repertoire = Arc::clone(&self.repertoire);
+        let about = About::Service(name.clone());
+        self.remember(about, move |store| options::reset(store, &repertoire, &name, &option)).await
+    }
+
+    /// The options of a described service, secrets too; none of a port that is published as it is.
+    ///
+    /// # Errors
+    /// There is no such service, or the store can not be read.
+    pub async fn options(&self, name: ServiceName) -> Result<Vec<OptionReport>, RequestError> {
+        let (repertoire, picture) = (Arc::clone(&self.repertoire), self.snapshot());
+        self.remember(About::Nothing, move |store| options::all(store, &repertoire, &picture, &name)).await
+    }
+
+    /// What visitors need to know of a described service, secrets too.
+    ///
+    /// # Errors
+    /// There is no such service, or the store can not be read.
+    pub async fn connection_info(&self, name: ServiceName) -> Result<Vec<InfoLineReport>, RequestError> {
+        let (repertoire, picture) = (Arc::clone(&self.repertoire), self.snapshot());
+        self.remember(About::Nothing, move |store| options::connection(store, &repertoire, &picture, &name)).await
+    }
+
+    /// Deletes the data of a service that is not enabled, and what was installed for it. Its key stays until it is removed.
+    ///
+    /// # Errors
+    /// There is nothing to uninstall, the service is enabled, or the host did not do it.
+    pub async fn uninstall(&self, name: ServiceName) -> Result<(), RequestError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Uninstall(name, reply)).await.map_err(|_| RequestError::Stopping)?;
+        answer.await.map_err(|_| RequestError::Stopping)?
+    }
+
     /// Forgets the service, its key and its address, for ever.
     ///
     /// # Errors
@@ -127,7 +206,9 @@ impl Controller {
     /// # Errors
     /// There is no such service, the wishes contradict one another, or they could not be made durable.
     pub async fn change(&self, name: ServiceName, change: RecordChange) -> Result<Change, RequestError> {
-        self.remember(About::Service(name.clone()), move |store| remember::change(store, &name, change)).await
+        let repertoire = Arc::clone(&self.repertoire);
+        let about = About::Service(name.clone());
+        self.remember(about, move |store| remember::change(store, &repertoire, &name, change)).await
     }
 
     /// Lets one more client into a service.

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::controller::health::Health;
 use crate::controller::hidden::HiddenUploads;
+use crate::controller::hosted::HostFacts;
 use crate::controller::pacing::Window;
 use crate::controller::ports::{Fact, HiddenUpload, HsDir, Listeners, TorFact, TorProblem, Visitors};
 use crate::controller::publication::{Evidence, Publication};
@@ -16,7 +17,7 @@ use crate::controller::shape::{Audience, OnionShape};
 use crate::controller::status::Problem;
 use crate::controller::suspects::Suspects;
 
-/// The number of a control connection, counted from 1 since the controller started. What Tor knew of us ended with each.
+/// The number of a control connection, or of one to the host, counted from 1 since the controller started. What Tor knew of us ended with each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Generation(pub u64);
 
@@ -143,6 +144,8 @@ pub struct Observed {
     pub health: Health,
     /// Uploads that a filter hid the service of.
     pub hidden: HiddenUploads,
+    /// The host.
+    pub host: HostFacts,
     /// Who listens; what was not looked for yet is unknown.
     pub listeners: Listeners,
     /// The addresses that a step is under way for.
@@ -177,6 +180,7 @@ impl Default for Observed {
             window: Window::default(),
             health: Health::default(),
             hidden: HiddenUploads::default(),
+            host: HostFacts::default(),
             listeners: Listeners::default(),
             busy: BTreeSet::new(),
             held: BTreeMap::new(),
@@ -193,6 +197,7 @@ impl Observed {
             Fact::Listening(listeners) => self.listeners = listeners,
             Fact::Tor(generation, fact) if generation >= self.tor.generation => self.fold_tor(generation, fact),
             Fact::Tor(..) => (),
+            Fact::Host(generation, fact) => self.host.fold(generation, fact, self.now),
         }
     }
 
@@ -223,7 +228,8 @@ impl Observed {
             let expires = onion.publication.as_ref().and_then(Publication::expires);
             [late, self.wedged_at(address), expires].into_iter().flatten().filter(later).min()
         };
-        self.onions.iter().filter_map(of).chain(self.tor.stuck_at().filter(later)).min()
+        let of_host = self.host.next_look(self.now);
+        self.onions.iter().filter_map(of).chain(self.tor.stuck_at().filter(later)).chain(of_host).min()
     }
 
     /// How many services keep others waiting.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What to do next: a pure function of wishes and facts.
 
+mod host;
+
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -8,7 +10,8 @@ use tails_server_state::{Autostart, Farewell, OnionAddress, ServiceName, StoredS
 
 use crate::controller::desired::Desired;
 use crate::controller::observed::{Observed, OnionFacts};
-use crate::controller::ports::Visitors;
+use crate::controller::ports::{ActKind, Visitors};
+use crate::controller::repertoire::Intent;
 use crate::controller::shape::{Audience, OnionShape};
 
 /// One thing to do.
@@ -26,6 +29,8 @@ pub enum Step {
     AddCredential(ServiceName),
     /// Have Tor forget the key for the service of somebody else with this address.
     RemoveCredential(OnionAddress),
+    /// Have the host do something for this service.
+    Host(ServiceName, ActKind),
 }
 
 /// The steps that lead from the facts towards the wishes, those that close something first.
@@ -35,9 +40,12 @@ pub enum Step {
 /// there.
 #[must_use]
 pub fn plan(desired: &Desired, observed: &Observed) -> Vec<Step> {
-    if !observed.tor.is_connected() {
-        return Vec::new();
-    }
+    let mut steps = if observed.tor.is_connected() { plan_tor(desired, observed) } else { Vec::new() };
+    steps.extend(host::plan_host(desired, observed, &steps));
+    steps
+}
+
+fn plan_tor(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let mut steps = plan_removals(desired, observed);
     let removed = steps.iter().filter_map(Step::removes).collect();
     let additions = if observed.tor.is_bootstrapped() { plan_additions(desired, observed) } else { Vec::new() };
@@ -62,7 +70,17 @@ impl Step {
             | Self::SendAway(_)
             | Self::Heal(_)
             | Self::AddCredential(_)
-            | Self::RemoveCredential(_) => None,
+            | Self::RemoveCredential(_)
+            | Self::Host(..) => None,
+        }
+    }
+
+    /// The service of ours in Tor that it is about.
+    fn address(&self, desired: &Desired) -> Option<OnionAddress> {
+        match self {
+            Self::AddOnion(name, _) => desired.service(name).map(|service| service.address),
+            Self::RemoveOnion(address, _) | Self::SendAway(address) | Self::Heal(address) => Some(*address),
+            Self::AddCredential(_) | Self::RemoveCredential(_) | Self::Host(..) => None,
         }
     }
 }
@@ -76,7 +94,7 @@ fn is_free(address: &OnionAddress, observed: &Observed) -> bool {
 fn plan_removals(desired: &Desired, observed: &Observed) -> Vec<Step> {
     let free = observed.onions.iter().filter(|(address, _)| is_free(address, observed));
     free.filter_map(|(address, onion)| {
-        let visitors = why_to_remove(desired.wanted_at(address), onion, observed)?;
+        let visitors = why_to_remove(desired, address, onion, observed)?;
         Some(Step::RemoveOnion(*address, visitors))
     })
     .collect()
@@ -89,7 +107,7 @@ fn plan_additions<'a>(desired: &'a Desired, observed: &Observed) -> Vec<&'a Stor
         .services()
         .map(|(_, service)| service)
         .filter(|service| service.wish == Wish::Enabled && !observed.onions.contains_key(&service.address))
-        .filter(|service| Audience::of(service).is_anybody() && is_backed(service, observed))
+        .filter(|service| Audience::of(service).is_anybody() && is_ready(desired, service, observed))
         .filter(|service| is_free(&service.address, observed))
         .collect();
     // What is to be there after every boot, then what was asked for last.
@@ -142,12 +160,17 @@ fn plan_farewells(desired: &Desired, observed: &Observed, additions: &[&StoredSe
 }
 
 /// Whether a service has to leave Tor, and its visitors with it.
-fn why_to_remove(wanted: Option<&StoredService>, onion: &OnionFacts, observed: &Observed) -> Option<Visitors> {
-    let Some(service) = wanted else { return Some(Visitors::Leave) };
+fn why_to_remove(
+    desired: &Desired,
+    address: &OnionAddress,
+    onion: &OnionFacts,
+    observed: &Observed,
+) -> Option<Visitors> {
+    let Some(service) = desired.wanted_at(address) else { return Some(Visitors::Leave) };
     let wish = OnionShape::of(service);
     if !wish.audience.includes(&onion.shape.audience) {
         Some(Visitors::Leave)
-    } else if wish != onion.shape || !is_backed(service, observed) {
+    } else if wish != onion.shape || !is_backed(desired, service, observed) {
         onion.leaving.or(Some(Visitors::Stay))
     } else {
         // What was begun is finished, whatever is wished meanwhile: nobody knows whether Tor still has it.
@@ -185,9 +208,26 @@ fn plan_credentials(desired: &Desired, observed: &Observed) -> Vec<Step> {
     removing.chain(adding.map(|(name, _)| Step::AddCredential(name.clone()))).collect()
 }
 
-/// Whether somebody listens on every target of the service.
-pub(crate) fn is_backed(service: &StoredService, observed: &Observed) -> bool {
-    service.record.ports().iter().all(|mapping| observed.listeners.found.contains(&mapping.target))
+/// Whether somebody listens on every target of the service, and it is who should. While its server is given other options
+/// it may stay in Tor; what is not known to be confined and configured by us may not.
+pub(crate) fn is_backed(desired: &Desired, service: &StoredService, observed: &Observed) -> bool {
+    let name = service.record.name();
+    let is_its_server = match desired.intent(name) {
+        None | Some(Intent::Ports) => true,
+        Some(Intent::Hosted(_)) => observed.host.runs(name),
+        Some(Intent::Unusable(_)) => false,
+    };
+    is_its_server && service.record.ports().iter().all(|mapping| observed.listeners.found.contains(&mapping.target))
+}
+
+/// Whether it can be given to Tor: all of it is as it is wished.
+pub(crate) fn is_ready(desired: &Desired, service: &StoredService, observed: &Observed) -> bool {
+    let name = service.record.name();
+    let is_as_wished = match desired.intent(name) {
+        None | Some(Intent::Ports | Intent::Unusable(_)) => true,
+        Some(Intent::Hosted(digest)) => observed.host.runs_as(name, digest),
+    };
+    is_as_wished && is_backed(desired, service, observed)
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 //! The ports: what the loop asks of the world, and the facts that come back.
 //!
 //! Each port has one real adapter in `adapters` and one simulated one in `sim`. Facts come through one channel, in order;
-//! facts about Tor carry the [`Generation`] of the control connection they were seen on.
+//! facts about Tor and about the host carry the [`Generation`] of the connection they were seen on.
+
+mod host;
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -12,6 +14,7 @@ use std::time::Duration;
 
 use tails_server_state::{ClientSecretKey, DescriptorId, OnionAddress, OnionKey, Target, TimePeriod, VirtualPort};
 
+pub use self::host::{ActKind, Applied, Digest, Host, HostAct, HostError, HostFact, HostedService, Progress, Unit};
 use crate::controller::observed::{Bootstrap, Generation};
 use crate::controller::shape::OnionShape;
 
@@ -119,6 +122,8 @@ pub enum Fact {
     Tor(Generation, TorFact),
     /// Who listens now.
     Listening(Listeners),
+    /// Something about the host, over the connection to it of this generation.
+    Host(Generation, HostFact),
 }
 
 /// What one look at the listeners found.

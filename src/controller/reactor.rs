@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The loop: takes facts and requests in, plans, starts steps, shows the picture.
 
+mod hosting;
 mod joining;
 mod problems;
 mod steps;
@@ -9,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tails_server_state::{OnionAddress, Persistence, Store, StoredService, Target, Wish};
+use tails_server_state::{OnionAddress, Persistence, ServiceName, Store, StoredService, Target, Wish};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
@@ -20,9 +21,12 @@ use crate::controller::error::RequestError;
 use crate::controller::handle::{About, Act, Answer, Controller, Request, Visit};
 use crate::controller::observed::Observed;
 use crate::controller::plan::plan;
-use crate::controller::ports::{CheckRequest, Fact, Listening, Recall, Tor, VisitPolicy, Visitors};
+use crate::controller::ports::{CheckRequest, Fact, Host, Listening, Recall, Tor, VisitPolicy, Visitors};
+use crate::controller::reactor::hosting::Uninstalled;
 use crate::controller::reactor::steps::StepEnd;
-use crate::controller::retries::Retries;
+use crate::controller::remember;
+use crate::controller::repertoire::Repertoire;
+use crate::controller::retries::{self, Retries};
 use crate::controller::shape::OnionShape;
 use crate::controller::status::{Outlook, Problem, Snapshot, status};
 use crate::errors::with_causes;
@@ -38,9 +42,11 @@ const REMEMBER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The loop. [`Reactor::run`] ends when its [`Stop`] is used or dropped.
 #[derive(Debug)]
-pub struct Reactor<T, L> {
+pub struct Reactor<T, L, H> {
     store: Arc<Store>,
+    repertoire: Arc<Repertoire>,
     tor: Arc<T>,
+    host: Arc<H>,
     listening: L,
     facts: mpsc::Receiver<Fact>,
     requests: mpsc::Receiver<Request>,
@@ -54,7 +60,9 @@ pub struct Reactor<T, L> {
     adding: BTreeMap<OnionAddress, (OnionShape, Recall)>,
     remembering: JoinSet<Remembered>,
     checks: JoinSet<CheckRequest>,
-    retries: Retries,
+    retries: Retries<OnionAddress>,
+    host_retries: Retries<ServiceName>,
+    uninstalls: BTreeMap<ServiceName, Uninstalled>,
     /// Services of others for which Tor is being given a key that is no longer the right one.
     outdated: BTreeSet<OnionAddress>,
     store_problems: Vec<Problem>,
@@ -82,10 +90,17 @@ struct Remembered {
     answer: Answer,
 }
 
-impl<T: Tor, L: Listening> Reactor<T, L> {
-    /// A loop over this store and these ports, the handle to ask it and the means to end it.
-    pub fn new(store: Arc<Store>, tor: T, listening: L, facts: mpsc::Receiver<Fact>) -> (Self, Controller, Stop) {
-        let desired = Desired::of(&store);
+impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
+    /// A loop over this store, these services and these ports, the handle to ask it and the means to end it.
+    pub fn new(
+        store: Arc<Store>,
+        repertoire: Arc<Repertoire>,
+        (tor, listening, host): (T, L, H),
+        facts: mpsc::Receiver<Fact>,
+    ) -> (Self, Controller, Stop) {
+        // A descriptor may have got a secret more since its service was remembered.
+        remember::make_secrets(&store, &repertoire);
+        let desired = Desired::of(&store, &repertoire);
         let observed = Observed::default();
         let store_problems = store_problems(&store);
         let (pictures, seen) = watch::channel(Arc::new(status(&desired, &observed, &store_problems)));
@@ -93,7 +108,9 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
         let (end, stop) = oneshot::channel();
         let reactor = Self {
             store,
+            repertoire: Arc::clone(&repertoire),
             tor: Arc::new(tor),
+            host: Arc::new(host),
             listening,
             facts,
             requests,
@@ -106,11 +123,13 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
             adding: BTreeMap::new(),
             remembering: JoinSet::new(),
             checks: JoinSet::new(),
-            retries: Retries::default(),
+            retries: Retries::new(retries::FIRST_RETRY, retries::LONGEST_RETRY),
+            host_retries: Retries::new(hosting::FIRST_RETRY, hosting::LONGEST_RETRY),
+            uninstalls: BTreeMap::new(),
             outdated: BTreeSet::new(),
             store_problems,
         };
-        (reactor, Controller::new(ask, seen), Stop(end))
+        (reactor, Controller::new(ask, seen, repertoire), Stop(end))
     }
 
     /// Runs until stopped, then withdraws what is published. It ends unasked, too, when a task of its own died: then
@@ -120,7 +139,10 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
         let mut going = true;
         while going {
             self.advance();
-            let due = [self.retries.next_due(), self.observed.next_look()].into_iter().flatten().min();
+            let due = [self.retries.next_due(), self.host_retries.next_due(), self.observed.next_look()]
+                .into_iter()
+                .flatten()
+                .min();
             going = tokio::select! {
                 // Facts before the ends of steps: they were there before. They can not starve the rest as long as their
                 // source runs on the same thread.
@@ -143,10 +165,14 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
             return false;
         }
         let before = self.observed.tor.generation;
+        let host_before = self.observed.host.generation;
         self.observed.tick(Instant::now());
         facts.drain(..).for_each(|fact| self.observed.fold(fact));
         if self.observed.tor.generation != before {
             self.retries.clear();
+        }
+        if self.observed.host.generation != host_before {
+            self.host_retries.clear();
         }
         true
     }
@@ -159,6 +185,8 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
             self.listening.watch(targets.clone());
             self.watched = targets;
         }
+        self.forget_uninstalls();
+        self.release_unwanted();
         self.start(plan(&self.desired, &self.observed));
         let picture = status(&self.desired, &self.observed, &self.store_problems).after(&self.pictures.borrow());
         self.pictures.send_if_modified(|shown| {
@@ -191,6 +219,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
                     Remembered { about, before, store_problems: store_problems(&store), answer }
                 });
             }
+            Request::Uninstall(name, reply) => self.uninstall(name, reply),
             Request::Check(name, visit, reply) => match self.desired.service(&name) {
                 Some(service) => {
                     let (tor, request) = (Arc::clone(&self.tor), self.check_request(service, visit));
@@ -226,9 +255,12 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
                 return false;
             }
         };
-        self.desired = Desired::of(&self.store);
+        self.desired = Desired::of(&self.store, &self.repertoire);
         self.store_problems = store_problems;
         self.recall_unwanted();
+        if let About::Service(name) = &about {
+            self.pardon_act(name);
+        }
         let concerned = [before, self.desired.address_of(&about)];
         for address in concerned.into_iter().flatten().collect::<BTreeSet<_>>() {
             // A person asked: whatever failed before is worth another try at once.

@@ -4,20 +4,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tails_server_state::OnionAddress;
 use tokio::time::Instant;
 
 use crate::controller::backoff::Backoff;
 use crate::controller::status::Outlook;
 
-/// The first wait after a step failed: a collision with our own earlier connection clears within a few milliseconds.
-const FIRST_RETRY: Duration = Duration::from_millis(250);
+/// The first wait after a step with Tor failed: a collision with our own earlier connection clears within a few milliseconds.
+pub(super) const FIRST_RETRY: Duration = Duration::from_millis(250);
 /// The longest wait: what fails for long is not mended sooner by asking more often.
-const LONGEST_RETRY: Duration = Duration::from_secs(60);
+pub(super) const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
-/// The addresses whose last step failed, each with its own back-off.
-#[derive(Debug, Default)]
-pub(super) struct Retries(BTreeMap<OnionAddress, Retry>);
+/// Those whose last step failed, each with its own back-off.
+#[derive(Debug)]
+pub(super) struct Retries<K> {
+    waiting: BTreeMap<K, Retry>,
+    first: Duration,
+    longest: Duration,
+}
 
 #[derive(Debug)]
 struct Retry {
@@ -27,11 +30,17 @@ struct Retry {
     due: Option<Instant>,
 }
 
-impl Retries {
+impl<K: Ord + Clone> Retries<K> {
+    /// Waiting times from `first` to `longest`.
+    pub(super) const fn new(first: Duration, longest: Duration) -> Self {
+        Self { waiting: BTreeMap::new(), first, longest }
+    }
+
     /// One more failure; how many there were in a row.
-    pub(super) fn fail(&mut self, address: OnionAddress, outlook: Outlook) -> u32 {
-        let retry = self.0.entry(address).or_insert_with(|| Retry {
-            backoff: Backoff::new(FIRST_RETRY, LONGEST_RETRY),
+    pub(super) fn fail(&mut self, key: K, outlook: Outlook) -> u32 {
+        let (first, longest) = (self.first, self.longest);
+        let retry = self.waiting.entry(key).or_insert_with(|| Retry {
+            backoff: Backoff::new(first, longest),
             failures: 0,
             due: None,
         });
@@ -44,28 +53,28 @@ impl Retries {
     }
 
     /// A success, or another reason to begin anew.
-    pub(super) fn forget(&mut self, address: &OnionAddress) {
-        self.0.remove(address);
+    pub(super) fn forget(&mut self, key: &K) {
+        self.waiting.remove(key);
     }
 
     /// Begins anew with all of them.
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.waiting.clear();
     }
 
     /// When the next one is to be tried again.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.0.values().filter_map(|retry| retry.due).min()
+        self.waiting.values().filter_map(|retry| retry.due).min()
     }
 
-    /// The addresses whose time has come.
-    pub(super) fn take_due(&mut self) -> Vec<OnionAddress> {
+    /// Those whose time has come.
+    pub(super) fn take_due(&mut self) -> Vec<K> {
         let now = Instant::now();
         let is_due = |retry: &Retry| retry.due.is_some_and(|due| due <= now);
-        let due = self.0.iter_mut().filter(|(_, retry)| is_due(retry));
-        due.map(|(address, retry)| {
+        let due = self.waiting.iter_mut().filter(|(_, retry)| is_due(retry));
+        due.map(|(key, retry)| {
             retry.due = None;
-            *address
+            key.clone()
         })
         .collect()
     }

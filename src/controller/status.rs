@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What people see: a pure function of wishes and facts.
 
+mod available;
+mod hosted;
 mod tor;
 
 use std::collections::BTreeMap;
@@ -13,9 +15,11 @@ use tokio::time::Instant;
 
 use crate::controller::desired::Desired;
 use crate::controller::observed::Observed;
-use crate::controller::plan::{is_backed, welcome};
+use crate::controller::plan::{is_backed, is_ready, welcome};
 use crate::controller::publication::{Evidence, Uploads};
 use crate::controller::shape::OnionShape;
+pub use crate::controller::status::available::Available;
+pub use crate::controller::status::hosted::Hosting;
 use crate::controller::status::tor::{tor_problem, tor_status};
 
 /// The state of one service, in one word.
@@ -27,7 +31,9 @@ pub enum State {
     Disabled,
     /// Wanted, and no retry can mend what is wrong.
     Failed,
-    /// Nobody listens on one of its targets.
+    /// Wanted, and its server is not installed yet.
+    Installing,
+    /// Its server does not run as it is wished, or nobody listens on one of its targets.
     Starting,
     /// There is no control connection, or Tor can not reach the network.
     WaitingForTor,
@@ -39,10 +45,11 @@ pub enum State {
 
 impl State {
     /// All states.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Stopping,
         Self::Disabled,
         Self::Failed,
+        Self::Installing,
         Self::Starting,
         Self::WaitingForTor,
         Self::Publishing,
@@ -56,6 +63,7 @@ impl State {
             Self::Stopping => "stopping",
             Self::Disabled => "disabled",
             Self::Failed => "failed",
+            Self::Installing => "installing",
             Self::Starting => "starting",
             Self::WaitingForTor => "waiting-for-tor",
             Self::Publishing => "publishing",
@@ -119,6 +127,8 @@ pub struct ServiceStatus {
     pub healed: u32,
     /// Since when it is in its state.
     pub since: Instant,
+    /// What the host does for it, if a descriptor says what it is.
+    pub hosting: Option<Hosting>,
 }
 
 /// What people see of a service of somebody else.
@@ -158,10 +168,14 @@ pub struct Snapshot {
     pub tor: TorStatus,
     /// The services, by name.
     pub services: BTreeMap<ServiceName, ServiceStatus>,
+    /// The services that can be had here, by name.
+    pub available: BTreeMap<ServiceName, Available>,
     /// The services of others, by name.
     pub joined: BTreeMap<ServiceName, JoinedStatus>,
     /// What is wrong with the store.
     pub store_problems: Vec<Problem>,
+    /// What is wrong with the catalogue as a whole.
+    pub catalog_problems: Vec<Problem>,
 }
 
 /// The picture that wishes and facts make.
@@ -169,9 +183,14 @@ pub struct Snapshot {
 pub fn status(desired: &Desired, observed: &Observed, store_problems: &[Problem]) -> Snapshot {
     Snapshot {
         tor: tor_status(observed),
-        services: desired.services().map(|(name, service)| (name.clone(), service_status(service, observed))).collect(),
+        services: desired
+            .services()
+            .map(|(name, service)| (name.clone(), service_status(desired, service, observed)))
+            .collect(),
+        available: available::available(desired, observed),
         joined: desired.joined().map(|(name, joined)| (name.clone(), joined_status(joined, observed))).collect(),
         store_problems: store_problems.to_vec(),
+        catalog_problems: available::problems(desired),
     }
 }
 
@@ -198,17 +217,19 @@ fn joined_status(joined: &JoinedService, observed: &Observed) -> JoinedStatus {
     JoinedStatus { joined: joined.clone(), ready, problem }
 }
 
-fn service_status(service: &StoredService, observed: &Observed) -> ServiceStatus {
+fn service_status(desired: &Desired, service: &StoredService, observed: &Observed) -> ServiceStatus {
+    let name = service.record.name();
+    let hosting = hosted::hosting(desired, service, observed);
     let address = &service.address;
     let wish = OnionShape::of(service);
     let onion = observed.onions.get(address);
     // What was published in another shape, or of what may be gone, proves nothing.
     let proven = onion.filter(|onion| onion.shape == wish && onion.leaving.is_none());
     let publication = proven.and_then(|onion| onion.publication.as_ref());
-    let running = is_backed(service, observed);
+    let running = is_backed(desired, service, observed);
     let held = observed.held.get(address);
     let busy = observed.busy.contains(address);
-    let up = onion.is_some() || busy;
+    let up = onion.is_some() || busy || observed.host.is_applied(name) || observed.host.busy.contains_key(name);
     let evidence = publication.map_or(Evidence::None, |publication| publication.evidence(observed.now));
     // First match wins: one test a row.
     let state = match service.wish {
@@ -216,7 +237,10 @@ fn service_status(service: &StoredService, observed: &Observed) -> ServiceStatus
         Wish::Disabled => State::Disabled,
         Wish::Enabled if held.is_some_and(|problem| problem.outlook == Outlook::Lasting) => State::Failed,
         Wish::Enabled if !wish.audience.is_anybody() => State::Failed,
-        Wish::Enabled if !running => State::Starting,
+        Wish::Enabled if hosted::has_failed(desired, name, observed) => State::Failed,
+        Wish::Enabled if hosted::is_installing(desired, name, observed) => State::Installing,
+        // While its server is given other options it stays in Tor, and is not what is wished.
+        Wish::Enabled if !running || !is_ready(desired, service, observed) => State::Starting,
         Wish::Enabled if !observed.tor.is_online() => State::WaitingForTor,
         // A step under way may be its removal.
         Wish::Enabled if evidence == Evidence::None || busy => State::Publishing,
@@ -224,12 +248,16 @@ fn service_status(service: &StoredService, observed: &Observed) -> ServiceStatus
     };
     let problem = match state {
         State::Disabled => None,
-        State::Failed if held.is_none() => Some(nobody_may_connect()),
+        State::Failed if held.is_some() => held.cloned(),
+        State::Failed if !wish.audience.is_anybody() => Some(nobody_may_connect()),
+        State::Failed | State::Installing => hosted::problem(desired, name, observed),
         State::Published if evidence == Evidence::Counted => Some(only_counted()),
         State::Published => None,
         State::Publishing => held.cloned().or_else(|| slow(service, observed)),
-        State::Stopping | State::Failed => held.cloned(),
-        State::Starting => nobody_listens(service, observed),
+        State::Stopping => held.cloned().or_else(|| observed.host.held.get(name).cloned()),
+        State::Starting => {
+            hosted::problem(desired, name, observed).or_else(|| hosted::silence(desired, service, observed))
+        }
         State::WaitingForTor => tor_problem(observed),
     };
     // Where the service is open to everybody, nobody is connected who should not be.
@@ -252,6 +280,7 @@ fn service_status(service: &StoredService, observed: &Observed) -> ServiceStatus
         evidence,
         healed: observed.health.healed(address),
         since: observed.now,
+        hosting,
     }
 }
 

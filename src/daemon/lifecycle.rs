@@ -14,11 +14,12 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use crate::adapters::{ControlPort, ControlSource, ManagedTor, ManagedTorSettings, SocketTables};
+use crate::adapters::{ControlPort, ControlSource, ManagedTor, ManagedTorSettings, NoHost, SocketTables};
 use crate::bus::{ListenError, Listener};
-use crate::controller::{Controller, Listening, Reactor, Stop, Tor};
+use crate::controller::{Controller, Host, HostReach, Listening, Reactor, Stop, Tor};
 use crate::daemon::directories::{self, DirectoryError};
 use crate::daemon::logging::{self, LogFilterError};
+use crate::daemon::repertoire;
 use crate::daemon::settings::{ControlSetting, Settings, SettingsError};
 use crate::sim::Machine;
 use crate::torctl::{Credentials, Password};
@@ -103,14 +104,18 @@ async fn live(settings: &Settings, credentials: Credentials) -> Result<(), Daemo
     let (facts, incoming) = mpsc::channel(FACTS_WAITING);
     if settings.simulate {
         warn!("simulating: nothing is published");
-        let machine = Machine::new(facts);
-        let running = Reactor::new(store, machine.tor(), machine.listening(), incoming);
-        tokio::spawn(async move { machine.start_tor().await });
+        // Where all is simulated, so is the host.
+        let repertoire = Arc::new(repertoire::load(&settings.services, HostReach::Full));
+        let machine = Machine::new(facts).with_services(&repertoire);
+        let ports = (machine.tor(), machine.listening(), machine.host());
+        let running = Reactor::new(store, repertoire, ports, incoming);
+        tokio::spawn(async move { tokio::join!(machine.start_host(), machine.start_tor()) });
         return serve(running, listener, end, std::future::pending()).await;
     }
     let (tor, mut tor_task) = ControlPort::start(control_source(settings), credentials, facts.clone());
     let (listening, mut listening_task) = SocketTables::start(facts);
-    let running = Reactor::new(store, tor, listening, incoming);
+    let repertoire = Arc::new(repertoire::load(&settings.services, HostReach::None));
+    let running = Reactor::new(store, repertoire, (tor, listening, NoHost), incoming);
     let adapters = async {
         tokio::select! {
             _ = &mut tor_task => "the task that speaks with Tor",
@@ -128,8 +133,8 @@ async fn live(settings: &Settings, credentials: Credentials) -> Result<(), Daemo
 }
 
 /// Runs the loop and its faces until the end is asked for, or something that should not end does.
-async fn serve<T: Tor, L: Listening>(
-    (reactor, controller, stop): (Reactor<T, L>, Controller, Stop),
+async fn serve<T: Tor, L: Listening, H: Host>(
+    (reactor, controller, stop): (Reactor<T, L, H>, Controller, Stop),
     listener: Listener,
     mut end: EndSignals,
     adapters: impl Future<Output = &'static str>,

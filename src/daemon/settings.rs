@@ -11,6 +11,7 @@ use clap::Parser;
 use serde::Deserialize;
 
 use crate::bus::api::BusAddress;
+use crate::daemon::repertoire::ServicesSetting;
 use crate::torctl::ControlAddress;
 
 /// Keep onion services published
@@ -71,6 +72,11 @@ pub struct Values {
     /// Where `tails-server` finds the controller: unix:PATH [default: bus in the runtime directory]
     #[arg(long, value_name = "ADDRESS", env = "TAILS_SERVER_BUS")]
     bus: Option<BusSetting>,
+
+    /// The only directory of descriptors [default: services in /usr/share/tails-server, /etc/tails-server and, with
+    /// --user, $XDG_CONFIG_HOME/tails-server]
+    #[arg(long, value_name = "DIRECTORY", env = "TAILS_SERVER_SERVICES_DIRECTORY")]
+    services_directory: Option<PathBuf>,
 
     /// What to log: error, warn, info, debug or trace, or a list such as info,tails_server::adapters=debug [default:
     /// info]
@@ -151,6 +157,8 @@ pub(super) struct Settings {
     pub(super) tor_config: Option<PathBuf>,
     pub(super) bus_socket: PathBuf,
     pub(super) log: String,
+    /// Where descriptors are looked for.
+    pub(super) services: ServicesSetting,
 }
 
 /// Why the settings are not complete.
@@ -210,6 +218,10 @@ impl Settings {
             control_password_file: flags.control_password_file.or(file.control_password_file),
             tor_config: flags.tor_config.or(file.tor_config).map(absolute).transpose()?,
             bus_socket,
+            services: match flags.services_directory.or(file.services_directory) {
+                Some(only) => ServicesSetting::Only(absolute(only)?),
+                None => ServicesSetting::Installed { personal: personal_services(user) },
+            },
             log: flags.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
         })
     }
@@ -239,6 +251,11 @@ fn default_file(user: bool) -> Option<PathBuf> {
         PathBuf::from("/etc")
     };
     Some(directory.join("tails-server/settings.toml"))
+}
+
+fn personal_services(user: bool) -> Option<PathBuf> {
+    let directory = directory_from("XDG_CONFIG_HOME").or_else(|| Some(home()?.join(".config")));
+    directory.filter(|_| user).map(|directory| directory.join("tails-server/services"))
 }
 
 fn default_state(user: bool) -> Option<PathBuf> {

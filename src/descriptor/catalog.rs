@@ -159,17 +159,7 @@ impl Catalog {
 
 /// What only root could do.
 fn needs_root(service: &super::service::Service) -> Option<Finding> {
-    let what = [
-        (!service.install.packages.is_empty(), "installs packages"),
-        (service.unit.is_some(), "runs a unit"),
-        (!service.file.is_empty(), "writes configuration"),
-        (!service.directory.is_empty(), "makes directories"),
-        (!service.persist.is_empty(), "keeps directories"),
-        (!service.key_pair.is_empty(), "makes keys"),
-        (!service.user.is_empty(), "makes users"),
-        (service.hook.is_some(), "calls a program"),
-    ];
-    let (_, what) = what.into_iter().find(|(needs, _)| *needs)?;
+    let what = service.needs_root()?;
     let message = format!("a service that {what} needs root, and a person's own has none");
     let hint = Some("Put the descriptor into /etc/tails-server/services as root".to_owned());
     Some(Finding { rule: Rule::UnitPersonal, companion: None, span: service.name.span.clone(), message, hint })

@@ -73,6 +73,22 @@ impl Service {
         self.option.iter().map(|option| &option.value).find(|option| option.name().as_str() == name)
     }
 
+    /// What of it only root can do, in words that follow "a service that"; `None` if it is nothing but ports and options.
+    #[must_use]
+    pub fn needs_root(&self) -> Option<&'static str> {
+        let what = [
+            (!self.install.packages.is_empty(), "installs packages"),
+            (self.unit.is_some(), "runs a unit"),
+            (!self.file.is_empty(), "writes configuration"),
+            (!self.directory.is_empty(), "makes directories"),
+            (!self.persist.is_empty(), "keeps directories"),
+            (!self.key_pair.is_empty(), "makes keys"),
+            (!self.user.is_empty(), "makes users"),
+            (self.hook.is_some(), "calls a program"),
+        ];
+        what.into_iter().find(|(needs, _)| *needs).map(|(_, what)| what)
+    }
+
     /// A key pair by its name.
     #[must_use]
     pub fn find_key_pair(&self, name: &Word) -> Option<&KeyPair> {

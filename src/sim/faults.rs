@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tails_server_state::OnionAddress;
 
-use crate::controller::{AddOnionError, RemoveOnionError};
+use crate::controller::{AddOnionError, HostError, RemoveOnionError};
 
 /// Errors that the simulated Tor answers with, each once and in order, before it behaves again.
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ pub struct Faults {
     pub remove: VecDeque<RemoveOnionError>,
     /// Whether uploads of descriptors are never confirmed.
     pub uploads_hang: bool,
+    /// Answers to the next acts of the host.
+    pub host: VecDeque<HostError>,
     /// How long Tor takes to take a key for the service of somebody else.
     pub slow_keys: Duration,
 }

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tails_server_state::{ClientPublicKey, OnionAddress, Target};
+use tails_server_state::{ClientPublicKey, OnionAddress, ServiceName, Target};
 use tokio::sync::mpsc;
 
-use crate::controller::{Bootstrap, Fact, Generation, HsDir, Listeners, TorFact, TorProblem};
+use crate::controller::{ActKind, Bootstrap, Fact, Generation, HsDir, Listeners, Repertoire, TorFact, TorProblem};
 use crate::sim::faults::Faults;
+use crate::sim::host::{self, Server};
 use crate::sim::listening::SimulatedListening;
 use crate::sim::tor::{DESCRIPTOR, SimulatedTor};
 
@@ -37,6 +38,13 @@ pub(super) struct Inner {
     pub(super) faults: Faults,
     pub(super) watched: BTreeSet<Target>,
     pub(super) silent: BTreeSet<Target>,
+    pub(super) host_generation: Generation,
+    pub(super) host_up: bool,
+    /// The services that the host can run.
+    pub(super) servers: BTreeMap<ServiceName, Server>,
+    pub(super) acts: Vec<(ServiceName, ActKind)>,
+    /// Where facts go whose cause outlives a loop.
+    pub(super) newest: Option<mpsc::Sender<Fact>>,
 }
 
 impl Machine {
@@ -44,6 +52,13 @@ impl Machine {
     #[must_use]
     pub fn new(facts: mpsc::Sender<Fact>) -> Self {
         Self { facts, inner: Arc::default() }
+    }
+
+    /// The same machine, on which these services can be had.
+    #[must_use]
+    pub fn with_services(self, repertoire: &Repertoire) -> Self {
+        self.lock().servers = host::servers(repertoire);
+        self
     }
 
     /// Its Tor, as the loop's port.
@@ -76,6 +91,8 @@ impl Machine {
             let mut inner = self.lock();
             inner.connected = false;
             inner.onions.clear();
+            inner.host_up = false;
+            inner.newest = Some(facts.clone());
         }
         Self { facts, inner: Arc::clone(&self.inner) }
     }
@@ -189,7 +206,9 @@ impl Machine {
     pub(super) async fn tell_listening(&self) {
         let listeners = {
             let inner = self.lock();
-            let found = inner.watched.difference(&inner.silent).cloned().collect();
+            let down = host::down(&inner.servers);
+            let found = inner.watched.difference(&inner.silent).filter(|target| !down.contains(target));
+            let found = found.cloned().collect();
             Listeners { looked_for: inner.watched.clone(), found }
         };
         let _ = self.facts.send(Fact::Listening(listeners)).await;

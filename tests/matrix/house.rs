@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tails_server::adapters::{ControlPort, ControlSource};
+use tails_server::adapters::{ControlPort, ControlSource, NoHost};
 use tails_server::controller::{Controller, Fact, Listeners, Listening, Reactor, Stop};
 use tails_server::torctl::{ControlAddress, Credentials};
 use tails_server_state::{Persistence, Store, StoreError, StoreLayout, Target};
@@ -55,7 +55,8 @@ impl House {
         let (facts, incoming) = mpsc::channel(64);
         let source = ControlSource::Fixed(ControlAddress::Unix(socket.to_owned()));
         let (tor, connector) = ControlPort::start(source, Credentials::default(), facts.clone());
-        let (reactor, controller, stop) = Reactor::new(store, tor, AllListen(facts), incoming);
+        let (reactor, controller, stop) =
+            Reactor::new(store, Arc::default(), (tor, AllListen(facts), NoHost), incoming);
         Self { controller, store: weak, _stop: stop, tasks: [tokio::spawn(reactor.run()), connector] }
     }
 

@@ -12,11 +12,11 @@ use super::problems::unreadable;
 use super::steps::StepEnd;
 use crate::controller::desired::Desired;
 use crate::controller::observed::Generation;
-use crate::controller::ports::{CheckRequest, CredentialError, Listening, Tor, VisitPolicy};
+use crate::controller::ports::{CheckRequest, CredentialError, Host, Listening, Tor, VisitPolicy};
 use crate::controller::status::{Outlook, Problem};
 use crate::errors::with_causes;
 
-impl<T: Tor, L: Listening> Reactor<T, L> {
+impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
     /// Tor's key for this service may not be the right one; giving it the same one again is no matter.
     pub(super) fn renew_credential(&mut self, address: OnionAddress) {
         self.observed.credentials.remove(&address);
@@ -137,7 +137,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
     pub(super) fn farewell_forgotten(&mut self, farewell: Farewell, result: Result<(), StoreError>) {
         let address = *farewell.address();
         self.observed.busy.remove(&address);
-        self.desired = Desired::of(&self.store);
+        self.desired = Desired::of(&self.store, &self.repertoire);
         match result {
             Ok(()) => self.retries.forget(&address),
             Err(cause) => {
@@ -160,16 +160,17 @@ mod tests {
 
     use super::*;
     use crate::controller::ports::{Fact, Visitors};
-    use crate::sim::{Machine, SimulatedListening, SimulatedTor};
+    use crate::sim::{Machine, SimulatedHost, SimulatedListening, SimulatedTor};
 
     /// A loop that does nothing by itself, connected to Tor.
-    fn at_rest() -> (TempDir, Reactor<SimulatedTor, SimulatedListening>) {
+    fn at_rest() -> (TempDir, Reactor<SimulatedTor, SimulatedListening, SimulatedHost>) {
         let directory = tempfile::tempdir().unwrap();
         let layout = StoreLayout { kept: directory.path().join("kept"), amnesic: directory.path().join("amnesic") };
         let (facts, incoming) = mpsc::channel(64);
         let machine = Machine::new(facts);
         let store = Arc::new(Store::open(&layout));
-        let (mut reactor, ..) = Reactor::new(store, machine.tor(), machine.listening(), incoming);
+        let ports = (machine.tor(), machine.listening(), machine.host());
+        let (mut reactor, ..) = Reactor::new(store, Arc::default(), ports, incoming);
         let connected = crate::controller::TorFact::Connected { version: "0.4.9.11".to_owned() };
         reactor.observed.fold(Fact::Tor(Generation(1), connected));
         (directory, reactor)
@@ -184,7 +185,7 @@ mod tests {
             (
                 Farewell::Service(address),
                 (|reactor, address| reactor.removed(Generation(1), address, Visitors::Leave, Ok(())))
-                    as fn(&mut Reactor<_, _>, OnionAddress),
+                    as fn(&mut Reactor<_, _, _>, OnionAddress),
             ),
             (Farewell::Joined(address), |reactor, address| reactor.credential_removed(Generation(1), address, Ok(()))),
         ] {

@@ -7,13 +7,14 @@ use tails_server_state::{ClientSecretKey, Farewell, OnionAddress, OnionKey, Serv
 use tokio::task::JoinError;
 use tracing::{debug, error, warn};
 
+use super::hosting::ActEnd;
 use super::problems::{not_added, not_removed, unreadable};
 use super::{Reactor, store_problems};
 use crate::controller::desired::Desired;
 use crate::controller::observed::Generation;
 use crate::controller::plan::Step;
 use crate::controller::ports::{
-    AddOnionError, CredentialError, Listening, NewOnion, Recall, RemoveOnionError, Tor, Visitors,
+    AddOnionError, CredentialError, Host, Listening, NewOnion, Recall, RemoveOnionError, Tor, Visitors,
 };
 use crate::controller::shape::{Audience, OnionShape};
 use crate::controller::status::Problem;
@@ -35,6 +36,8 @@ pub(super) enum StepEnd {
     CredentialRemoved(Generation, OnionAddress, Result<(), CredentialError>),
     /// It is remembered that Tor has nothing of it any more.
     FarewellForgotten(Farewell, Result<(), StoreError>),
+    /// The host has done something, or not.
+    Act(ActEnd),
 }
 
 /// A service that Tor is about to have, but for its key.
@@ -46,7 +49,7 @@ pub(super) struct Expected {
     visitors: Visitors,
 }
 
-impl<T: Tor, L: Listening> Reactor<T, L> {
+impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
     pub(super) fn start(&mut self, steps: Vec<Step>) {
         let generation = self.observed.tor.generation;
         let mut names = Vec::new();
@@ -68,6 +71,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
                     self.remove_onion(generation, address, Visitors::Stay);
                 }
                 Step::AddOnion(name, visitors) => names.extend(self.expect_onion(name, visitors)),
+                Step::Host(name, kind) => self.begin_act(name, kind),
                 Step::AddCredential(name) => self.read_credential(generation, &name),
                 Step::RemoveCredential(address) => {
                     self.observed.busy.insert(address);
@@ -129,7 +133,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
         match end {
             StepEnd::Keys(generation, keys) => {
                 // Reading a key may have mended a place, and closed what was in doubt there.
-                self.desired = Desired::of(&self.store);
+                self.desired = Desired::of(&self.store, &self.repertoire);
                 self.store_problems = store_problems(&self.store);
                 self.recall_unwanted();
                 for (expected, key) in keys {
@@ -162,6 +166,7 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
                 self.credential_removed(generation, address, result);
             }
             StepEnd::FarewellForgotten(farewell, result) => self.farewell_forgotten(farewell, result),
+            StepEnd::Act(end) => self.act_ended(end),
         }
     }
 
@@ -304,6 +309,9 @@ impl<T: Tor, L: Listening> Reactor<T, L> {
     pub(super) fn release_held(&mut self) -> bool {
         for address in self.retries.take_due() {
             self.observed.held.remove(&address);
+        }
+        for name in self.host_retries.take_due() {
+            self.observed.host.held.remove(&name);
         }
         true
     }

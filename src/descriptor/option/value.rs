@@ -131,7 +131,7 @@ impl OptionSpec {
     }
 
     /// What it is without a word; `None` for a probe, and for a secret, which is generated.
-    pub(super) fn default(&self) -> Option<OptionValue> {
+    pub(crate) fn default(&self) -> Option<OptionValue> {
         match &self.kind {
             OptionKind::Bool(keys) => Some(OptionValue::Bool(keys.default)),
             OptionKind::Int(keys) => Some(OptionValue::Int(keys.default.value)),

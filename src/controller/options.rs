@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The options that the descriptor of a service gives it: set, reset, and told with what fits them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tails_server_state::{
+    Change, OptionName, OptionText, PortMap, PortMapping, ServiceName, Store, StoredService, VirtualPort, Wish,
+};
+
+use crate::controller::error::RequestError;
+use crate::controller::remember::{begin, find, find_descriptor, new_secret};
+use crate::controller::repertoire::Repertoire;
+use crate::controller::status::Snapshot;
+use crate::controller::wishes;
+use crate::descriptor::{
+    CommonOption, InvalidValue, OptionKind, OptionSpec, OptionValue, OptionValues, Port, Scope, ServiceDescriptor,
+};
+
+/// Typing errors per letters that are worth asking "did you mean", as for names of services.
+const LETTERS_PER_ERROR: usize = 3;
+/// How the option begins that is the port of a port on the onion service.
+const VIRTUAL_PORT: &str = "virtual-port";
+
+/// An option of a service, and all about it that people see.
+#[derive(Debug)]
+pub struct OptionReport {
+    /// Its name.
+    pub name: String,
+    /// The type, in one word.
+    pub kind: &'static str,
+    /// Its name in the window.
+    pub label: String,
+    /// A sentence about it; empty if its name says all.
+    pub help: String,
+    /// Where the window shows it.
+    pub group: &'static str,
+    /// What it costs to change it.
+    pub change: &'static str,
+    /// What fits it, in words.
+    pub fits: String,
+    /// The words that fit it, if there are only some.
+    pub choices: Vec<String>,
+    /// What it is without a word; nothing for what is generated or found out.
+    pub default: Option<String>,
+    /// What it is; nothing for what is not found out yet.
+    pub value: Option<OptionText>,
+    /// Whether it is shown only when asked for.
+    pub is_secret: bool,
+    /// Whether it can be set.
+    pub is_settable: bool,
+}
+
+/// One thing that visitors need to know.
+#[derive(Debug)]
+pub struct InfoLineReport {
+    /// What it is.
+    pub label: String,
+    /// The value.
+    pub value: OptionText,
+    /// Whether it is shown only when asked for.
+    pub is_secret: bool,
+}
+
+/// Gives an option a value. A service that can be had and is not remembered yet is remembered, disabled.
+pub(super) fn set(
+    store: &Store,
+    repertoire: &Repertoire,
+    name: &ServiceName,
+    option: &str,
+    text: &OptionText,
+) -> Result<Change, RequestError> {
+    let descriptor = described(store, repertoire, name, option)?;
+    if let Some(port) = port_of(&descriptor, option) {
+        let number: VirtualPort = text.expose().parse()?;
+        return set_virtual_port(store, repertoire, name, &port.target.value, number);
+    }
+    let spec = spec(name, &descriptor, option)?;
+    spec.parse(text.expose()).map_err(|reason| RequestError::Value { option: option.to_owned(), reason })?;
+    let service = remembered(store, repertoire, name)?;
+    let mut options = store.options(name)?;
+    let key: OptionName = option.parse().map_err(|_| RequestError::Bug("an option has a name that is none"))?;
+    options.insert(key.clone(), OptionText::new(text.expose()));
+    ensure_renders(repertoire, &descriptor, &service, &options)?;
+    Ok(store.set_option(name, &key, text)?)
+}
+
+/// Gives an option its default again; a secret is made anew.
+pub(super) fn reset(
+    store: &Store,
+    repertoire: &Repertoire,
+    name: &ServiceName,
+    option: &str,
+) -> Result<Change, RequestError> {
+    let descriptor = described(store, repertoire, name, option)?;
+    if let Some(port) = port_of(&descriptor, option) {
+        let number = port.default_virtual_port().unwrap_or(wishes::WEB);
+        return set_virtual_port(store, repertoire, name, &port.target.value, number);
+    }
+    let spec = spec(name, &descriptor, option)?;
+    if spec.is_probe() {
+        return Err(RequestError::Value { option: option.to_owned(), reason: InvalidValue::ReadOnly });
+    }
+    remembered(store, repertoire, name)?;
+    if let Some((key, text)) = new_secret(&spec).map_err(RequestError::Random)? {
+        return Ok(store.set_option(name, &key, &text)?);
+    }
+    let key: OptionName = option.parse().map_err(|_| RequestError::Bug("an option has a name that is none"))?;
+    Ok(store.reset_option(name, &key)?)
+}
+
+/// All options that the descriptor of a service gives it. None for a port that is published as it is.
+pub(super) fn all(
+    store: &Store,
+    repertoire: &Repertoire,
+    picture: &Snapshot,
+    name: &ServiceName,
+) -> Result<Vec<OptionReport>, RequestError> {
+    let Some((descriptor, service)) = look_up(store, repertoire, name)? else { return Ok(Vec::new()) };
+    let known = match &service {
+        Some(_) => store.options(name)?,
+        None => BTreeMap::new(),
+    };
+    let specs = descriptor.options();
+    let values = wishes::values(&specs, &known).map_err(RequestError::Random)?;
+    let ports = descriptor.port.iter().enumerate().map(|(at, port)| {
+        let record = service.as_ref().map(|service| &service.record);
+        let of = |record| wishes::virtual_ports(&descriptor, record).find(|(known, _)| known.name == port.name);
+        let number = record.and_then(of).map(|(_, number)| number).or_else(|| port.default_virtual_port());
+        port_report(at, port, number.unwrap_or(wishes::WEB))
+    });
+    let ports = ports.filter(|_| descriptor.common.offers(CommonOption::VirtualPort)).collect::<Vec<_>>();
+    let probes = picture.services.get(name).and_then(|status| status.hosting.as_ref()).map(|hosting| &hosting.probes);
+    let options = specs.iter().map(|spec| {
+        let probe = probes.and_then(|probes| probes.get(spec.name().as_str()));
+        let value = values.value(spec.name().as_str()).map(OptionValue::expose);
+        // A secret that nobody has made yet is not this one, which was made for the question alone.
+        let value = value.filter(|_| !spec.is_secret() || service.is_some());
+        report(spec, value.as_deref().or(probe.map(String::as_str)))
+    });
+    Ok(ports.into_iter().chain(options).collect())
+}
+
+/// What visitors need to know of a service, beside its address and its ports.
+pub(super) fn connection(
+    store: &Store,
+    repertoire: &Repertoire,
+    picture: &Snapshot,
+    name: &ServiceName,
+) -> Result<Vec<InfoLineReport>, RequestError> {
+    let Some((descriptor, Some(service))) = look_up(store, repertoire, name)? else { return Ok(Vec::new()) };
+    let mut values = wishes::values(&descriptor.options(), &store.options(name)?).map_err(RequestError::Random)?;
+    let hosting = picture.services.get(name).and_then(|status| status.hosting.as_ref());
+    for (option, found) in hosting.into_iter().flat_map(|hosting| &hosting.probes) {
+        values.probed(option, found.clone());
+    }
+    let scope = scope(repertoire, &descriptor, &service, &values);
+    let info = descriptor.connection_info(&scope).map_err(RequestError::CannotRender)?;
+    let lines = info.uri.into_iter().chain(info.lines).map(|line| InfoLineReport {
+        value: OptionText::new(line.value.expose()),
+        label: line.label,
+        is_secret: line.is_secret,
+    });
+    Ok(lines.collect())
+}
+
+type Found = (Arc<ServiceDescriptor>, Option<StoredService>);
+
+/// The descriptor of a service and what is remembered of it. None for a port that is published as it is.
+fn look_up(store: &Store, repertoire: &Repertoire, name: &ServiceName) -> Result<Option<Found>, RequestError> {
+    let service = find(store, name);
+    if service.as_ref().is_some_and(|service| !service.record.kind().is_described()) {
+        return Ok(None);
+    }
+    Ok(Some((find_descriptor(repertoire, name)?, service)))
+}
+
+/// The descriptor of a service whose options are to be changed.
+fn described(
+    store: &Store,
+    repertoire: &Repertoire,
+    name: &ServiceName,
+    option: &str,
+) -> Result<Arc<ServiceDescriptor>, RequestError> {
+    match look_up(store, repertoire, name)? {
+        Some((descriptor, _)) => Ok(descriptor),
+        None => Err(unknown(name, option, CommonOption::ALL.iter().map(|common| common.as_str().to_owned()))),
+    }
+}
+
+/// What is remembered of the service; if that is nothing, it is remembered now.
+fn remembered(store: &Store, repertoire: &Repertoire, name: &ServiceName) -> Result<StoredService, RequestError> {
+    if find(store, name).is_none() {
+        begin(store, repertoire, name, Wish::Disabled, Ok)?;
+    }
+    find(store, name).ok_or_else(|| RequestError::Unknown(name.clone()))
+}
+
+fn spec(name: &ServiceName, descriptor: &ServiceDescriptor, option: &str) -> Result<OptionSpec, RequestError> {
+    let common = CommonOption::ALL.iter().filter(|common| descriptor.common.offers(**common));
+    let common = common.map(|common| common.as_str().to_owned());
+    let names = descriptor.option.iter().map(|spec| spec.name().to_string()).chain(common);
+    descriptor.find_option(option).cloned().ok_or_else(|| unknown(name, option, names))
+}
+
+fn unknown(service: &ServiceName, option: &str, known: impl Iterator<Item = String>) -> RequestError {
+    let errors = known.map(|candidate| (strsim::osa_distance(option, &candidate), candidate));
+    let near = errors.filter(|(errors, known)| errors * LETTERS_PER_ERROR <= option.len().max(known.len()));
+    let similar = near.min().map(|(_, candidate)| candidate);
+    RequestError::UnknownOption { service: service.clone(), option: option.escape_debug().to_string(), similar }
+}
+
+/// A value that the configuration can not carry is refused before it is remembered, and not when the server is to start.
+fn ensure_renders(
+    repertoire: &Repertoire,
+    descriptor: &ServiceDescriptor,
+    service: &StoredService,
+    options: &BTreeMap<OptionName, OptionText>,
+) -> Result<(), RequestError> {
+    let values = wishes::values(&descriptor.options(), options).map_err(RequestError::Random)?;
+    let scope = scope(repertoire, descriptor, service, &values);
+    descriptor.render(&scope).map_err(RequestError::CannotRender)?;
+    descriptor.connection_info(&scope).map_err(RequestError::CannotRender)?;
+    Ok(())
+}
+
+fn scope<'a>(
+    repertoire: &Repertoire,
+    descriptor: &ServiceDescriptor,
+    service: &'a StoredService,
+    values: &'a OptionValues,
+) -> Scope<'a> {
+    let scope = Scope::new(values, &service.address, repertoire.debian());
+    let ports = wishes::virtual_ports(descriptor, &service.record);
+    ports.fold(scope, |scope, (port, number)| scope.with_virtual_port(port.name.value.as_str(), number))
+}
+
+/// The port that `virtual-port` or `virtual-port-NAME` is about.
+fn port_of<'a>(descriptor: &'a ServiceDescriptor, option: &str) -> Option<&'a Port> {
+    let rest = option.strip_prefix(VIRTUAL_PORT).filter(|_| descriptor.common.offers(CommonOption::VirtualPort))?;
+    let mut ports = descriptor.port.iter().enumerate();
+    let found = ports.find(|(at, port)| rest == suffix(*at, port))?;
+    Some(&found.1.value)
+}
+
+/// What follows `virtual-port` in the name of the option: nothing for the main port.
+fn suffix(at: usize, port: &Port) -> String {
+    if at == 0 { String::new() } else { format!("-{}", port.name.value) }
+}
+
+fn set_virtual_port(
+    store: &Store,
+    repertoire: &Repertoire,
+    name: &ServiceName,
+    target: &tails_server_state::Target,
+    number: VirtualPort,
+) -> Result<Change, RequestError> {
+    let service = remembered(store, repertoire, name)?;
+    let descriptor = find_descriptor(repertoire, name)?;
+    let mappings = wishes::mappings(&descriptor, &service.record).into_iter().map(|mapping| {
+        let virtual_port = if mapping.target == *target { number } else { mapping.virtual_port };
+        PortMapping { virtual_port, ..mapping }
+    });
+    let ports = PortMap::try_from(mappings.collect::<Vec<_>>()).map_err(|_| RequestError::PortTaken(number))?;
+    Ok(store.set_record(&service.record.with_ports(ports))?)
+}
+
+fn port_report(at: usize, port: &Port, number: VirtualPort) -> OptionReport {
+    OptionReport {
+        name: format!("{VIRTUAL_PORT}{}", suffix(at, port)),
+        kind: "port",
+        label: "Port".to_owned(),
+        help: "The port of the onion service.".to_owned(),
+        group: "connection",
+        change: "republish",
+        fits: "1 to 65535".to_owned(),
+        choices: Vec::new(),
+        default: Some(port.default_virtual_port().unwrap_or(wishes::WEB).to_string()),
+        value: Some(OptionText::new(&number.to_string())),
+        is_secret: false,
+        is_settable: true,
+    }
+}
+
+fn report(spec: &OptionSpec, value: Option<&str>) -> OptionReport {
+    let choices = match &spec.kind {
+        OptionKind::Enum(keys) => keys.choices.value.iter().map(|choice| choice.value.to_string()).collect(),
+        OptionKind::Bool(_)
+        | OptionKind::Int(_)
+        | OptionKind::Port(_)
+        | OptionKind::String(_)
+        | OptionKind::Text(_)
+        | OptionKind::Secret(_)
+        | OptionKind::Folder(_)
+        | OptionKind::TlsFingerprint(_)
+        | OptionKind::SshHostKey(_) => Vec::new(),
+    };
+    OptionReport {
+        name: spec.name().to_string(),
+        kind: spec.head.r#type.as_str(),
+        label: spec.head.label.to_string(),
+        help: spec.head.help.as_ref().map(ToString::to_string).unwrap_or_default(),
+        group: spec.head.group.as_str(),
+        change: spec.head.change.as_str(),
+        fits: fits(&spec.kind),
+        choices,
+        default: spec.default().map(|value| value.expose().into_owned()),
+        value: value.map(OptionText::new),
+        is_secret: spec.is_secret(),
+        is_settable: !spec.is_probe(),
+    }
+}
+
+/// What fits an option, in words.
+fn fits(kind: &OptionKind) -> String {
+    match kind {
+        OptionKind::Bool(_) => "true or false".to_owned(),
+        OptionKind::Int(keys) => {
+            let unit = keys.unit.as_ref().map(|unit| format!(" {unit}")).unwrap_or_default();
+            format!("{} to {}{unit}", keys.min, keys.max)
+        }
+        OptionKind::Port(_) => "1 to 65535".to_owned(),
+        OptionKind::String(keys) => {
+            format!("one line of at most {} {}", keys.max_length, keys.characters.about())
+        }
+        OptionKind::Text(keys) => format!("lines of at most {} characters in all", keys.max_length),
+        OptionKind::Enum(keys) => {
+            keys.choices.value.iter().map(|choice| choice.value.as_str()).collect::<Vec<_>>().join(", ")
+        }
+        OptionKind::Secret(keys) => format!("at most {} {}", keys.max_length, keys.characters.about()),
+        OptionKind::Folder(_) => "the path of a folder".to_owned(),
+        OptionKind::TlsFingerprint(_) | OptionKind::SshHostKey(_) => "found out, never set".to_owned(),
+    }
+}

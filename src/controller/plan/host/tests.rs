@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Described services: every situation has one next step at most, and what is closed is closed in Tor first.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tails_server_state::{Allow, Autostart, LocalAccess, Persistence, ServiceKind, ServiceRecord, StoredService};
+
+use crate::controller::hosted::HostConnection;
+use crate::controller::ports::{ActKind, Applied, Digest, HostedService, Unit, Visitors};
+use crate::controller::repertoire::Intent;
+use crate::controller::shape::{Audience, OnionShape};
+use crate::controller::status::{Outlook, Problem};
+use crate::controller::{Bootstrap, Connection, HsDir, OnionFacts, Publication, Snapshot, State, Step, plan, status};
+
+use super::*;
+
+const WISHED: Digest = Digest::from_bytes([1; 32]);
+const OTHER: Digest = Digest::from_bytes([2; 32]);
+
+/// Everything that can be so or not so about one described service, independently of what makes sense.
+#[derive(Debug, Clone)]
+struct Situation {
+    tor: bool,
+    host: bool,
+    told: bool,
+    wish: Option<Wish>,
+    usable: bool,
+    installed: bool,
+    applied: Applied,
+    unit: Unit,
+    paused: bool,
+    listening: bool,
+    added: bool,
+    busy: bool,
+    act: Option<ActKind>,
+    held: Option<Outlook>,
+    uninstalling: bool,
+}
+
+/// The wished-for, published, undisturbed service.
+const PUBLISHED: Situation = Situation {
+    tor: true,
+    host: true,
+    told: true,
+    wish: Some(Wish::Enabled),
+    usable: true,
+    installed: true,
+    applied: Applied::Wishes(WISHED),
+    unit: Unit::Active,
+    paused: false,
+    listening: true,
+    added: true,
+    busy: false,
+    act: None,
+    held: None,
+    uninstalling: false,
+};
+
+fn name() -> ServiceName {
+    "mumble".parse().unwrap()
+}
+
+fn address() -> OnionAddress {
+    OnionAddress::parse("25njqamcweflpvkl73j4szahhihoc4xt3ktcgjnpaingr5yhkenl5sid").unwrap()
+}
+
+fn problem(outlook: Outlook) -> Problem {
+    Problem { message: "x".to_owned(), hint: None, outlook }
+}
+
+impl Situation {
+    fn build(&self) -> (Desired, Observed) {
+        let ports = vec!["64738".parse().unwrap()].try_into().unwrap();
+        let access = LocalAccess { localhost: Allow::Yes, lan: Allow::No };
+        let record = ServiceRecord::new(name(), Persistence::Kept, Autostart::Off, ports).unwrap();
+        let record = record.of_kind(ServiceKind::Described(access));
+        let mut observed = Observed::default();
+        let now = observed.now;
+        if self.listening {
+            observed.listeners.found = BTreeSet::from(["64738".parse().unwrap()]);
+        }
+        if self.tor {
+            observed.tor.connection = Connection::Up { version: String::new() };
+            observed.tor.bootstrap = Bootstrap { percent: 100, ..Bootstrap::default() };
+            (observed.tor.enough_directory, observed.tor.circuits) = (true, true);
+        }
+        if self.added {
+            let mut publication = Publication::new(address(), None, now);
+            let hsdir = HsDir::from("A".to_owned());
+            publication.begin(hsdir.clone(), tails_server_state::DescriptorId::from_bytes([1; 32]), now);
+            publication.confirm(&hsdir, now);
+            let shape = OnionShape {
+                ports: record.ports().clone(),
+                audience: Audience::Everybody,
+                max_streams: None,
+                proof_of_work: None,
+            };
+            let publication = Some(publication);
+            observed.onions.insert(address(), OnionFacts { shape, publication, is_on_its_way: false, leaving: None });
+        }
+        observed.visitors.insert(address(), Audience::NOBODY);
+        if self.busy {
+            observed.busy.insert(address());
+        }
+        if self.host {
+            observed.host.connection = HostConnection::Up;
+        }
+        if self.told {
+            let told = HostedService {
+                installed: self.installed,
+                unit: self.unit.clone(),
+                applied: self.applied,
+                probes: BTreeMap::new(),
+            };
+            let mut known = HostedFacts::new(told, now);
+            if self.paused {
+                known.restart_at = now + Duration::from_secs(1);
+            }
+            observed.host.services.insert(name(), known);
+        }
+        observed.host.busy.extend(self.act.map(|act| (name(), act)));
+        observed.host.held.extend(self.held.map(|outlook| (name(), problem(outlook))));
+        observed.host.uninstalling.extend(self.uninstalling.then(name));
+        let stored = |wish| StoredService { record, address: address(), wish, clients: Vec::new(), enabled_at: 0 };
+        let desired: Desired = self.wish.map(stored).into_iter().collect();
+        let intent = if self.usable { Intent::Hosted(WISHED) } else { Intent::Unusable(problem(Outlook::Lasting)) };
+        let desired = if self.wish.is_some() { desired.with_intent(name(), intent) } else { desired };
+        (desired, observed)
+    }
+
+    fn planned(&self) -> Vec<Step> {
+        let (desired, observed) = self.build();
+        plan(&desired, &observed)
+    }
+
+    fn seen(&self) -> Option<State> {
+        let (desired, observed) = self.build();
+        let picture: Snapshot = status(&desired, &observed, &[]);
+        picture.services.get(&name()).map(|service| service.state)
+    }
+}
+
+fn act(kind: ActKind) -> Vec<Step> {
+    vec![Step::Host(name(), kind)]
+}
+
+#[test]
+fn each_situation_has_its_state_and_its_next_step() {
+    let nothing = Vec::new();
+    let add = vec![Step::AddOnion(name(), Visitors::Stay)];
+    let remove = |visitors| vec![Step::RemoveOnion(address(), visitors)];
+    let fresh = Situation {
+        installed: false,
+        applied: Applied::Nothing,
+        unit: Unit::Inactive,
+        listening: false,
+        added: false,
+        ..PUBLISHED
+    };
+    let installed = Situation { installed: true, ..fresh.clone() };
+    let running = Situation { added: false, ..PUBLISHED };
+    let disabled = Situation { wish: Some(Wish::Disabled), ..PUBLISHED };
+    let down = Situation { added: false, ..disabled.clone() };
+    let failed = || Unit::Failed("exit code 1".to_owned());
+    for (situation, state, steps) in [
+        // The way up.
+        (fresh.clone(), State::Installing, act(ActKind::Install)),
+        (Situation { act: Some(ActKind::Install), ..fresh.clone() }, State::Installing, nothing.clone()),
+        (Situation { held: Some(Outlook::Retrying), ..fresh.clone() }, State::Installing, nothing.clone()),
+        (Situation { held: Some(Outlook::Lasting), ..fresh.clone() }, State::Failed, nothing.clone()),
+        (Situation { tor: false, ..fresh.clone() }, State::Installing, act(ActKind::Install)),
+        (Situation { host: false, ..fresh.clone() }, State::Starting, nothing.clone()),
+        (Situation { told: false, ..fresh.clone() }, State::Starting, nothing.clone()),
+        (Situation { usable: false, ..fresh.clone() }, State::Failed, nothing.clone()),
+        (installed.clone(), State::Starting, act(ActKind::Apply)),
+        (Situation { act: Some(ActKind::Apply), ..installed.clone() }, State::Starting, nothing.clone()),
+        (Situation { held: Some(Outlook::Lasting), ..installed.clone() }, State::Failed, nothing.clone()),
+        (Situation { applied: Applied::Unknown, ..installed }, State::Starting, act(ActKind::Apply)),
+        (Situation { unit: Unit::Activating, ..running.clone() }, State::Starting, nothing.clone()),
+        (Situation { listening: false, ..running.clone() }, State::Starting, nothing.clone()),
+        (Situation { tor: false, ..running.clone() }, State::WaitingForTor, nothing.clone()),
+        (running.clone(), State::Publishing, add.clone()),
+        (PUBLISHED, State::Published, nothing.clone()),
+        // Its server ends.
+        (Situation { unit: failed(), ..PUBLISHED }, State::Starting, remove(Visitors::Stay)),
+        (Situation { unit: failed(), ..running.clone() }, State::Starting, act(ActKind::Apply)),
+        (Situation { unit: failed(), paused: true, ..running.clone() }, State::Starting, nothing.clone()),
+        (Situation { unit: Unit::Inactive, ..running.clone() }, State::Starting, act(ActKind::Apply)),
+        // Nobody knows any more what it runs as.
+        (Situation { applied: Applied::Unknown, ..PUBLISHED }, State::Starting, remove(Visitors::Stay)),
+        (Situation { host: false, ..PUBLISHED }, State::Starting, remove(Visitors::Stay)),
+        (Situation { host: false, ..running.clone() }, State::Starting, nothing.clone()),
+        // Other options: it stays in Tor until its server starts again.
+        (Situation { applied: Applied::Wishes(OTHER), ..PUBLISHED }, State::Starting, act(ActKind::Apply)),
+        (Situation { applied: Applied::Wishes(OTHER), ..running }, State::Starting, act(ActKind::Apply)),
+        // The way down: in Tor first.
+        (disabled.clone(), State::Stopping, remove(Visitors::Leave)),
+        (Situation { busy: true, ..disabled.clone() }, State::Stopping, nothing.clone()),
+        (Situation { tor: false, ..down.clone() }, State::Stopping, act(ActKind::Withdraw)),
+        (down.clone(), State::Stopping, act(ActKind::Withdraw)),
+        (Situation { act: Some(ActKind::Withdraw), ..down.clone() }, State::Stopping, nothing.clone()),
+        (Situation { applied: Applied::Unknown, ..down.clone() }, State::Stopping, act(ActKind::Withdraw)),
+        (
+            Situation { applied: Applied::Nothing, unit: Unit::Inactive, ..down.clone() },
+            State::Disabled,
+            nothing.clone(),
+        ),
+        (
+            Situation { act: Some(ActKind::Install), applied: Applied::Nothing, ..down.clone() },
+            State::Stopping,
+            nothing,
+        ),
+        (Situation { uninstalling: true, ..down.clone() }, State::Stopping, act(ActKind::Withdraw)),
+        (Situation { uninstalling: true, applied: Applied::Nothing, ..down }, State::Disabled, act(ActKind::Uninstall)),
+        // Its descriptor breaks while it is published.
+        (Situation { usable: false, ..PUBLISHED }, State::Failed, remove(Visitors::Stay)),
+        (Situation { usable: false, added: false, ..PUBLISHED }, State::Failed, act(ActKind::Withdraw)),
+    ] {
+        assert_eq!((situation.seen(), situation.planned()), (Some(state), steps), "{situation:?}");
+    }
+}
+
+#[test]
+fn what_no_record_wants_is_withdrawn_from_tor_and_then_from_the_host() {
+    let forgotten = Situation { wish: None, ..PUBLISHED };
+    assert_eq!(forgotten.planned(), [Step::RemoveOnion(address(), Visitors::Leave)]);
+    assert_eq!(Situation { busy: true, ..forgotten.clone() }.planned(), []);
+    assert_eq!(Situation { added: false, ..forgotten }.planned(), act(ActKind::Withdraw));
+}
+
+fn situations() -> impl Strategy<Value = Situation> {
+    let wish = prop_oneof![Just(None), Just(Some(Wish::Enabled)), Just(Some(Wish::Disabled))];
+    let applied = prop_oneof![
+        Just(Applied::Nothing),
+        Just(Applied::Unknown),
+        Just(Applied::Wishes(WISHED)),
+        Just(Applied::Wishes(OTHER))
+    ];
+    let unit = prop_oneof![
+        Just(Unit::Inactive),
+        Just(Unit::Activating),
+        Just(Unit::Active),
+        Just(Unit::Failed(String::new()))
+    ];
+    let act = prop_oneof![4 => Just(None), 1 => proptest::sample::select(&ActKind::ALL[..]).prop_map(Some)];
+    let held = prop_oneof![4 => Just(None), 1 => Just(Some(Outlook::Retrying)), 1 => Just(Some(Outlook::Lasting))];
+    (wish, applied, unit, act, held, any::<[bool; 10]>()).prop_map(|(wish, applied, unit, act, held, bits)| {
+        let [tor, host, told, usable, installed, paused, listening, added, busy, uninstalling] = bits;
+        // Without a control connection Tor has nothing of ours.
+        let added = added && tor;
+        Situation {
+            tor,
+            host,
+            told,
+            wish,
+            usable,
+            installed,
+            applied,
+            unit,
+            paused,
+            listening,
+            added,
+            busy,
+            act,
+            held,
+            uninstalling,
+        }
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+    #[test]
+    fn whatever_the_facts_there_is_one_step_at_most_and_nothing_opens_that_is_not_as_it_is_wished(
+        situation in situations()
+    ) {
+        let steps = situation.planned();
+        prop_assert!(steps.len() <= 1, "one service, one step: {steps:?}");
+        let wanted = situation.wish == Some(Wish::Enabled) && situation.usable;
+        let runs = situation.host && situation.told && situation.unit == Unit::Active;
+        match steps.first() {
+            Some(Step::AddOnion(..)) => {
+                prop_assert!(wanted && runs && situation.listening && !situation.added);
+                prop_assert_eq!(situation.applied, Applied::Wishes(WISHED));
+            }
+            Some(Step::Host(_, kind)) => {
+                prop_assert!(situation.host && situation.told && !situation.busy);
+                prop_assert!(situation.act.is_none() && situation.held.is_none());
+                match kind {
+                    ActKind::Install => prop_assert!(wanted && !situation.installed),
+                    ActKind::Apply => prop_assert!(wanted && situation.installed),
+                    // Closed first.
+                    ActKind::Withdraw => prop_assert!(!wanted && !situation.added),
+                    ActKind::Uninstall => {
+                        prop_assert!(!wanted && !situation.added && situation.applied == Applied::Nothing);
+                        prop_assert!(situation.uninstalling);
+                    }
+                }
+            }
+            Some(_) | None => {}
+        }
+        if situation.seen() == Some(State::Published) {
+            prop_assert!(wanted && runs && situation.listening && situation.added && situation.tor);
+            prop_assert_eq!(situation.applied, Applied::Wishes(WISHED));
+        }
+        if situation.seen() == Some(State::Disabled) && situation.host && situation.told {
+            prop_assert!(situation.applied == Applied::Nothing && !situation.added);
+        }
+    }
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What people see of what the host does for a service.
+
+use std::collections::BTreeMap;
+
+use tails_server_state::{ServiceName, StoredService};
+
+use super::{Outlook, Problem, nobody_listens};
+use crate::controller::desired::Desired;
+use crate::controller::hosted::HostConnection;
+use crate::controller::observed::Observed;
+use crate::controller::ports::{ActKind, Progress, Unit};
+use crate::controller::repertoire::Intent;
+
+/// What the host does for a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hosting {
+    /// Whether its server is installed; `None` while nobody knows.
+    pub installed: Option<bool>,
+    /// How far the installation has come.
+    pub progress: Option<Progress>,
+    /// What was found out about its server, by the name of the option.
+    pub probes: BTreeMap<String, String>,
+}
+
+/// What the host does for a described service.
+pub(super) fn hosting(desired: &Desired, service: &StoredService, observed: &Observed) -> Option<Hosting> {
+    let name = service.record.name();
+    let known = match desired.intent(name)? {
+        Intent::Ports => return Some(Hosting { installed: Some(true), progress: None, probes: BTreeMap::new() }),
+        Intent::Hosted(_) | Intent::Unusable(_) => observed.host.known(name),
+    };
+    Some(Hosting {
+        installed: known.map(|known| known.told.installed),
+        progress: known.and_then(|known| known.progress.clone()),
+        probes: known.map(|known| known.told.probes.clone()).unwrap_or_default(),
+    })
+}
+
+/// Whether no retry can mend what keeps its server from running.
+pub(super) fn has_failed(desired: &Desired, name: &ServiceName, observed: &Observed) -> bool {
+    let is_unusable = matches!(desired.intent(name), Some(Intent::Unusable(_)));
+    let is_lasting = |problem: &Problem| problem.outlook == Outlook::Lasting;
+    is_unusable || is_hosted(desired, name) && observed.host.held.get(name).is_some_and(is_lasting)
+}
+
+/// Whether its server is not installed yet.
+pub(super) fn is_installing(desired: &Desired, name: &ServiceName, observed: &Observed) -> bool {
+    let is_missing = observed.host.known(name).is_some_and(|known| !known.told.installed);
+    let is_under_way = observed.host.busy.get(name) == Some(&ActKind::Install);
+    is_hosted(desired, name) && (is_missing || is_under_way)
+}
+
+/// What keeps its server from running.
+pub(super) fn problem(desired: &Desired, name: &ServiceName, observed: &Observed) -> Option<Problem> {
+    match desired.intent(name)? {
+        Intent::Ports => None,
+        Intent::Unusable(problem) => Some(problem.clone()),
+        Intent::Hosted(_) => match (&observed.host.connection, observed.host.held.get(name)) {
+            (HostConnection::Lost(why), _) => Some(Problem {
+                message: format!("the system's services can not be asked: {why}"),
+                hint: Some("It goes on by itself once they answer; see `systemctl status`".to_owned()),
+                outlook: Outlook::Retrying,
+            }),
+            (HostConnection::Pending | HostConnection::Up, Some(problem)) => Some(problem.clone()),
+            (HostConnection::Pending | HostConnection::Up, None) => ended(name, observed),
+        },
+    }
+}
+
+/// That nobody listens, where that is the server's fault.
+pub(super) fn silence(desired: &Desired, service: &StoredService, observed: &Observed) -> Option<Problem> {
+    let name = service.record.name();
+    if !is_hosted(desired, name) {
+        return nobody_listens(service, observed);
+    }
+    // A server that is being started does not listen yet.
+    if !observed.host.runs(name) || observed.host.busy.contains_key(name) {
+        return None;
+    }
+    let problem = nobody_listens(service, observed)?;
+    Some(Problem {
+        hint: Some("Its server runs and does not listen yet; see its log in the journal".into()),
+        ..problem
+    })
+}
+
+fn ended(name: &ServiceName, observed: &Observed) -> Option<Problem> {
+    let known = observed.host.known(name).filter(|known| known.has_ended())?;
+    let words = match &known.told.unit {
+        Unit::Failed(words) if !words.is_empty() => format!(": {words}"),
+        Unit::Failed(_) | Unit::Inactive | Unit::Activating | Unit::Active => String::new(),
+    };
+    Some(Problem {
+        message: format!("its server ended{words}"),
+        hint: Some("It is started again by itself, less and less often; see its log in the journal".to_owned()),
+        outlook: Outlook::Retrying,
+    })
+}
+
+fn is_hosted(desired: &Desired, name: &ServiceName) -> bool {
+    matches!(desired.intent(name), Some(Intent::Hosted(_)))
+}

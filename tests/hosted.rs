@@ -1,0 +1,463 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Described services on a simulated machine, over a real store and the descriptors that are shipped: installed, started,
+//! published, and what becomes of them when something fails or ends in between.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tails_server::controller::{
+    ActKind, Applied, Controller, Fact, HostError, HostReach, Reactor, RecordChange, RequestError, ServiceStatus,
+    Snapshot, State, Stop, Unit,
+};
+use tails_server::controller::{Repertoire, Unavailable};
+use tails_server::descriptor::{Catalog, Debian, Origin, Source, Trust};
+use tails_server::sim::Machine;
+use tails_server_state::{Allow, Autostart, Change, OptionText, Persistence, ServiceName, Store, StoreLayout, Wish};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+/// A loop with a simulated machine under it, on which the shipped services can be had.
+struct House {
+    directory: TempDir,
+    machine: Machine,
+    controller: Controller,
+    stop: Stop,
+    task: JoinHandle<()>,
+}
+
+fn repertoire(reach: HostReach) -> Arc<Repertoire> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/services");
+    let source = Source { path, origin: Origin::Vendor };
+    let catalog = Catalog::load(&[source], Trust::RootAnd(rustix::process::geteuid().as_raw()));
+    let [.., debian] = Debian::KNOWN;
+    Arc::new(Repertoire::new(catalog, reach, debian))
+}
+
+fn mumble() -> ServiceName {
+    "mumble".parse().unwrap()
+}
+
+fn failure(message: &str) -> HostError {
+    HostError::Failed { message: message.to_owned(), hint: Some("Go online".to_owned()) }
+}
+
+impl House {
+    fn open_over(directory: TempDir, machine: impl FnOnce(tokio::sync::mpsc::Sender<Fact>) -> Machine) -> Self {
+        let layout = StoreLayout { kept: directory.path().join("kept"), amnesic: directory.path().join("amnesic") };
+        let store = Arc::new(Store::open(&layout));
+        let (facts, incoming) = tokio::sync::mpsc::channel(64);
+        let machine = machine(facts);
+        let ports = (machine.tor(), machine.listening(), machine.host());
+        let (reactor, controller, stop) = Reactor::new(store, repertoire(HostReach::Full), ports, incoming);
+        Self { directory, machine, controller, stop, task: tokio::spawn(reactor.run()) }
+    }
+
+    /// A machine that is up: Tor is online, the host answers.
+    async fn open() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let services = repertoire(HostReach::Full);
+        let house = Self::open_over(directory, |facts| Machine::new(facts).with_services(&services));
+        house.machine.start_host().await;
+        house.machine.start_tor().await;
+        house
+    }
+
+    /// The controller is killed; the machine stays.
+    async fn kill(self) -> (TempDir, Machine) {
+        self.task.abort();
+        let _ = self.task.await;
+        drop(self.controller);
+        (self.directory, self.machine)
+    }
+
+    /// Another controller on the same machine.
+    async fn again((directory, machine): (TempDir, Machine)) -> Self {
+        let house = Self::open_over(directory, |facts| machine.with_facts(facts));
+        house.machine.start_host().await;
+        house.machine.connect().await;
+        house.machine.network(true).await;
+        house.machine.bootstrap(100).await;
+        house
+    }
+
+    async fn enable(&self) -> Result<Change, RequestError> {
+        self.controller.enable(mumble()).await
+    }
+
+    async fn disable(&self) {
+        self.controller.set_wish(mumble(), Wish::Disabled).await.unwrap();
+    }
+
+    async fn set(&self, option: &str, value: &str) -> Result<Change, RequestError> {
+        self.controller.set_option(mumble(), option.to_owned(), OptionText::new(value)).await
+    }
+
+    async fn value(&self, option: &str) -> String {
+        let options = self.controller.options(mumble()).await.unwrap();
+        let found = options.into_iter().find(|report| report.name == option).unwrap();
+        found.value.unwrap().expose().to_owned()
+    }
+
+    async fn until(&self, is_so: impl Fn(&ServiceStatus) -> bool) {
+        let name = mumble();
+        let is_so = |picture: &Arc<Snapshot>| picture.services.get(&name).is_some_and(&is_so);
+        let mut pictures = self.controller.pictures();
+        pictures.mark_changed();
+        let reached = tokio::time::timeout(Duration::from_secs(3600), pictures.wait_for(is_so)).await;
+        assert!(reached.is_ok(), "never reached: {:#?}", self.controller.snapshot().services);
+    }
+
+    async fn until_state(&self, state: State) {
+        self.until(|service| service.state == state).await;
+    }
+
+    fn status(&self) -> ServiceStatus {
+        self.controller.snapshot().services[&mumble()].clone()
+    }
+
+    /// What was done so far.
+    fn acts(&self) -> Vec<ActKind> {
+        self.machine.acts().into_iter().map(|(_, kind)| kind).collect()
+    }
+
+    fn server(&self) -> tails_server::controller::HostedService {
+        self.machine.hosted(&mumble()).unwrap()
+    }
+
+    async fn close(self) -> (TempDir, Machine) {
+        self.stop.stop();
+        self.task.await.unwrap();
+        (self.directory, self.machine)
+    }
+}
+
+/// Runs a story on a simulated clock.
+fn story<F: Future<Output = ()>>(story: F) {
+    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(story);
+}
+
+/// Collects the states that a service goes through, until it is published.
+async fn states(house: &House) -> Vec<State> {
+    let (name, mut pictures) = (mumble(), house.controller.pictures());
+    let mut states = Vec::new();
+    loop {
+        let state = pictures.borrow_and_update().services.get(&name).map(|service| service.state);
+        if states.last() != state.as_ref() {
+            states.extend(state);
+        }
+        if state == Some(State::Published) {
+            return states;
+        }
+        pictures.changed().await.unwrap();
+    }
+}
+
+#[test]
+fn a_service_of_the_catalogue_is_enabled_from_nothing_to_published_and_back() {
+    story(async {
+        let house = House::open().await;
+        assert_eq!(house.controller.snapshot().services.len(), 0);
+        let available = house.controller.snapshot().available[&mumble()].clone();
+        assert_eq!((available.title.as_str(), available.installed, available.problem), ("Mumble", Some(false), None));
+        let (seen, enabled) = tokio::join!(states(&house), house.enable());
+        assert_eq!(enabled.unwrap(), Change::Changed);
+        let expected = [State::Installing, State::Starting, State::Publishing, State::Published];
+        assert_eq!(seen, expected);
+        assert_eq!(house.acts(), [ActKind::Install, ActKind::Apply]);
+        assert_eq!(house.enable().await.unwrap(), Change::Unchanged);
+        let address = house.status().address;
+        assert_eq!(house.value("server-password").await.len(), 20);
+
+        house.disable().await;
+        house.until_state(State::Disabled).await;
+        assert!(house.machine.onions().is_empty() && house.server().applied == Applied::Nothing);
+        assert_eq!(house.acts(), [ActKind::Install, ActKind::Apply, ActKind::Withdraw]);
+        let password = house.value("server-password").await;
+        house.enable().await.unwrap();
+        house.until_state(State::Published).await;
+        assert_eq!((house.status().address, house.value("server-password").await), (address, password));
+        assert_eq!(house.acts().len(), 4, "installed once");
+        house.close().await;
+    });
+}
+
+#[test]
+fn an_installation_that_fails_is_tried_again_and_says_why_meanwhile() {
+    story(async {
+        let house = House::open().await;
+        house.machine.faults(|faults| faults.host.extend([failure("no network"), failure("no network")]));
+        house.enable().await.unwrap();
+        house.until(|service| service.problem.is_some()).await;
+        let status = house.status();
+        let problem = status.problem.unwrap();
+        assert_eq!((status.state, problem.message.as_str()), (State::Installing, "no network"));
+        assert_eq!(problem.hint.as_deref(), Some("Go online"));
+        house.until_state(State::Published).await;
+        assert_eq!(house.acts(), [ActKind::Install, ActKind::Install, ActKind::Install, ActKind::Apply]);
+        house.close().await;
+    });
+}
+
+#[test]
+fn a_configuration_that_fails_for_good_waits_for_a_person() {
+    story(async {
+        let house = House::open().await;
+        house.enable().await.unwrap();
+        house.until_state(State::Published).await;
+        house.machine.faults(|faults| faults.host.extend(vec![failure("no such file"); 5]));
+        house.set("max-users", "7").await.unwrap();
+        house.until_state(State::Failed).await;
+        let before = house.acts().len();
+        // An hour of the simulated clock, in which nothing may happen.
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert_eq!(house.acts().len(), before);
+        assert_eq!(house.status().problem.unwrap().message, "no such file");
+        house.enable().await.unwrap();
+        house.until_state(State::Published).await;
+        house.close().await;
+    });
+}
+
+#[test]
+fn a_server_that_ends_is_withdrawn_from_tor_and_comes_back() {
+    story(async {
+        let house = House::open().await;
+        house.enable().await.unwrap();
+        house.until_state(State::Published).await;
+        let address = house.status().address;
+        // It was all right for a while: at once.
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        house.machine.set_unit(&mumble(), Unit::Failed("exit code 1".to_owned())).await;
+        house.until_state(State::Starting).await;
+        house.until_state(State::Published).await;
+        assert!(house.machine.onions().contains(&address));
+        // By systemd itself, before we do anything.
+        house.machine.set_unit(&mumble(), Unit::Activating).await;
+        house.until_state(State::Starting).await;
+        assert!(house.machine.onions().is_empty() || house.status().state == State::Starting);
+        house.machine.set_unit(&mumble(), Unit::Active).await;
+        house.until_state(State::Published).await;
+        assert_eq!(house.acts().len(), 3);
+        house.close().await;
+    });
+}
+
+#[test]
+fn a_server_that_does_not_stay_up_is_started_less_and_less_often() {
+    story(async {
+        let house = House::open().await;
+        house.enable().await.unwrap();
+        house.until_state(State::Published).await;
+        let begin = tokio::time::Instant::now();
+        let mut starts = house.acts().len();
+        while begin.elapsed() < Duration::from_secs(3600) {
+            house.machine.set_unit(&mumble(), Unit::Failed("exit code 1".to_owned())).await;
+            house.until_state(State::Starting).await;
+            assert!(house.status().problem.is_none_or(|problem| problem.message.contains("exit code 1")));
+            house.until(|service| service.state != State::Starting).await;
+        }
+        starts = house.acts().len() - starts;
+        assert!((10..40).contains(&starts), "{starts} starts in an hour");
+        house.close().await;
+    });
+}
+
+#[test]
+fn a_changed_option_is_applied_while_the_service_stays_published() {
+    story(async {
+        let house = House::open().await;
+        house.enable().await.unwrap();
+        house.until_state(State::Published).await;
+        let (before, requests) = (house.server().applied, house.machine.requests());
+        assert_eq!(house.set("welcome-message", "Hello\nall").await.unwrap(), Change::Changed);
+        assert_eq!(house.status().state, State::Starting, "what is published is not what is wished");
+        house.until_state(State::Published).await;
+        assert_ne!(house.server().applied, before);
+        assert_eq!(house.set("welcome-message", "Hello\nall").await.unwrap(), Change::Unchanged);
+        house.controller.reset_option(mumble(), "welcome-message".to_owned()).await.unwrap();
+        house.until(|service| service.state == State::Published).await;
+        assert_eq!(house.server().applied, before, "the same wishes are the same text");
+        house.controller.change(mumble(), RecordChange::AllowLan(Allow::Yes)).await.unwrap();
+        house.until_state(State::Published).await;
+        assert_ne!(house.server().applied, before);
+        assert_eq!(house.machine.requests(), requests, "Tor has had it all the time");
+        // Another port is another life in Tor.
+        assert_eq!(house.set("virtual-port", "1234").await.unwrap(), Change::Changed);
+        house
+            .until(|service| {
+                let port = service.record.ports().iter().next().map(|mapping| mapping.virtual_port.number());
+                service.state == State::Published && port == Some(1234)
+            })
+            .await;
+        assert_eq!(house.machine.requests(), requests + 1);
+        house.close().await;
+    });
+}
+
+#[test]
+fn options_are_judged_before_they_are_remembered() {
+    story(async {
+        let house = House::open().await;
+        let unknown = house.set("max-user", "7").await.unwrap_err();
+        assert!(unknown.hint().unwrap().contains("Did you mean \"max-users\"?"), "{unknown}");
+        for (option, value) in [
+            ("max-users", "0"),
+            ("max-users", "many"),
+            ("require-certificate", "perhaps"),
+            ("virtual-port", "0"),
+            ("tls-fingerprint", "AB"),
+            ("server-password", "with space"),
+            ("no-such-thing", ""),
+        ] {
+            let refused = house.set(option, value).await.unwrap_err();
+            assert!(refused.hint().is_some(), "{option}: {refused}");
+        }
+        assert_eq!(house.controller.snapshot().services.len(), 0, "nothing was begun");
+        let nothing = house.controller.enable("mumbel".parse().unwrap()).await.unwrap_err();
+        assert!(matches!(nothing, RequestError::Unknown(_)), "{nothing}");
+        house.close().await;
+    });
+}
+
+#[test]
+fn disabling_during_the_installation_ends_with_nothing_running() {
+    story(async {
+        let house = House::open().await;
+        house.enable().await.unwrap();
+        house.until(|service| service.hosting.as_ref().is_some_and(|hosting| hosting.progress.is_some())).await;
+        assert_eq!(house.status().state, State::Installing);
+        house.disable().await;
+        house.until_state(State::Stopping).await;
+        house.until_state(State::Disabled).await;
+        assert_eq!(house.acts(), [ActKind::Install]);
+        assert_eq!((house.server().installed, house.server().applied), (true, Applied::Nothing));
+        assert!(house.machine.onions().is_empty());
+        house.close().await;
+    });
+}
+
+#[test]
+fn a_controller_that_is_killed_at_any_moment_goes_on_where_it_was() {
+    // Every tenth of a second of the way from nothing to published, and of the way back.
+    for (wish, moments) in [(Wish::Enabled, 40), (Wish::Disabled, 8)] {
+        for moment in 0..moments {
+            story(async {
+                let house = House::open().await;
+                house.enable().await.unwrap();
+                if wish == Wish::Disabled {
+                    house.until_state(State::Published).await;
+                    house.disable().await;
+                }
+                tokio::time::sleep(Duration::from_millis(100 * moment)).await;
+                let house = House::again(house.kill().await).await;
+                match wish {
+                    Wish::Enabled => {
+                        house.until_state(State::Published).await;
+                        assert_eq!(house.machine.onions().len(), 1);
+                    }
+                    Wish::Disabled => {
+                        house.until_state(State::Disabled).await;
+                        // What was begun when the first one was killed has ended by then.
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        assert_eq!(house.server().applied, Applied::Nothing, "{moment}");
+                        assert!(house.machine.onions().is_empty());
+                    }
+                }
+                house.close().await;
+            });
+        }
+    }
+}
+
+#[test]
+fn after_a_reboot_what_is_to_start_by_itself_starts_and_nothing_else() {
+    for (autostart, state) in [(Autostart::On, State::Published), (Autostart::Off, State::Disabled)] {
+        story(async {
+            let house = House::open().await;
+            house.controller.change(mumble(), RecordChange::Persistence(Persistence::Kept)).await.unwrap();
+            house.controller.change(mumble(), RecordChange::Autostart(autostart)).await.unwrap();
+            house.set("server-password", "correcthorse").await.unwrap();
+            house.enable().await.unwrap();
+            house.until_state(State::Published).await;
+            let address = house.status().address;
+            let (directory, machine) = house.kill().await;
+            std::fs::remove_dir_all(directory.path().join("amnesic")).unwrap();
+            machine.reboot_host();
+            let house = House::again((directory, machine)).await;
+            house.until_state(state).await;
+            assert_eq!(house.status().address, address);
+            assert_eq!(house.value("server-password").await, "correcthorse");
+            assert_eq!(house.machine.onions().len(), usize::from(autostart == Autostart::On));
+            house.close().await;
+        });
+    }
+}
+
+#[test]
+fn without_the_host_nothing_stays_open_that_nobody_can_vouch_for() {
+    story(async {
+        let house = House::open().await;
+        house.enable().await.unwrap();
+        house.until_state(State::Published).await;
+        house.machine.lose_host().await;
+        house.until_state(State::Starting).await;
+        let problem = house.status().problem.unwrap();
+        assert!(problem.message.contains("the simulated systemd does not answer"), "{problem:?}");
+        house.until(|_| house.machine.onions().is_empty()).await;
+        house.machine.start_host().await;
+        house.until_state(State::Published).await;
+        house.close().await;
+    });
+}
+
+#[test]
+fn what_is_removed_is_withdrawn_and_what_is_uninstalled_is_gone() {
+    story(async {
+        let house = House::open().await;
+        house.enable().await.unwrap();
+        house.until_state(State::Published).await;
+        let enabled = house.controller.uninstall(mumble()).await.unwrap_err();
+        assert!(matches!(enabled, RequestError::StillEnabled(_)), "{enabled}");
+        house.disable().await;
+        // Once it is down: no need to wait for that.
+        house.controller.uninstall(mumble()).await.unwrap();
+        assert_eq!((house.server().installed, house.server().applied), (false, Applied::Nothing));
+        let nothing = house.controller.uninstall(mumble()).await.unwrap_err();
+        assert!(matches!(nothing, RequestError::NothingInstalled(_)), "{nothing}");
+
+        house.enable().await.unwrap();
+        house.until_state(State::Published).await;
+        house.controller.remove(mumble()).await.unwrap();
+        let mut pictures = house.controller.pictures();
+        while house.server().applied != Applied::Nothing {
+            // The host tells what it did, and the picture has it.
+            let _ = tokio::time::timeout(Duration::from_secs(1), pictures.changed()).await;
+        }
+        assert!(house.machine.onions().is_empty() && house.controller.snapshot().services.is_empty());
+        house.close().await;
+    });
+}
+
+#[test]
+fn a_controller_of_one_person_says_who_could_run_what_it_can_not() {
+    story(async {
+        let directory = tempfile::tempdir().unwrap();
+        let layout = StoreLayout { kept: directory.path().join("kept"), amnesic: directory.path().join("amnesic") };
+        let (facts, incoming) = tokio::sync::mpsc::channel(64);
+        let machine = Machine::new(facts);
+        let ports = (machine.tor(), machine.listening(), tails_server::adapters::NoHost);
+        let store = Arc::new(Store::open(&layout));
+        let (reactor, controller, stop) = Reactor::new(store, repertoire(HostReach::None), ports, incoming);
+        let task = tokio::spawn(reactor.run());
+        let refused = controller.enable(mumble()).await.unwrap_err();
+        let is_it = matches!(refused, RequestError::Unavailable { cause: Unavailable::NeedsHost(_), .. });
+        assert!(is_it && refused.hint().unwrap().contains("system's controller"), "{refused}");
+        assert!(controller.snapshot().available[&mumble()].problem.is_some());
+        stop.stop();
+        task.await.unwrap();
+    });
+}
