@@ -7,6 +7,7 @@ mod change;
 mod check;
 mod client;
 mod code;
+mod described;
 mod error;
 mod follow;
 mod invite;
@@ -28,11 +29,12 @@ mod watch;
 
 use std::process::ExitCode;
 
-pub use args::{Arguments, Ask, ClientVerb, Invite, Join, KeyVerb, Lint, LintFormat, New, OptionName, Verb};
+pub use args::{Arguments, Ask, ClientVerb, Invite, Join, KeyVerb, Lint, LintFormat, New, Verb};
 
 use crate::cli::error::Failure;
 use crate::cli::output::Form;
-use crate::cli::session::{ANSWER_PATIENCE, CHECK_PATIENCE, Session};
+use crate::cli::session::{ANSWER_PATIENCE, CHECK_PATIENCE, Session, UNINSTALL_PATIENCE};
+use crate::cli::show::Depth;
 use crate::errors::usage;
 
 /// What `tails-server` does; ends with one of the exit codes that `--help` lists.
@@ -63,21 +65,31 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Verb::New(request) = &verb {
         return new::new(request);
     }
-    let patience = if matches!(verb, Verb::Check { .. }) { CHECK_PATIENCE } else { ANSWER_PATIENCE };
+    let patience = if matches!(verb, Verb::Check { .. }) {
+        CHECK_PATIENCE
+    } else if matches!(verb, Verb::Uninstall { .. }) {
+        UNINSTALL_PATIENCE
+    } else {
+        ANSWER_PATIENCE
+    };
     let session = Session::connect(arguments.bus, patience).await?;
     match verb {
         Verb::Publish(request) => publish::publish(&session, request, form).await,
         Verb::List => show::list(&session, form).await,
         Verb::Status { name: None } => show::overview(&session, form).await,
         Verb::Status { name: Some(name) } => show::status(&session, &name, form).await,
-        Verb::Info { name, details } => show::info(&session, &name, details, form).await,
+        Verb::Info { name, details, show_secrets } => {
+            show::info(&session, &name, Depth { details, secrets: show_secrets }, form).await
+        }
         Verb::Address { name } => show::address(&session, &name, form).await,
         Verb::Enable { name, wait } => change::enable(&session, &name, wait, form).await,
         Verb::Disable { name } => change::disable(&session, &name).await,
         Verb::Remove { name, yes } => remove::remove(&session, &name, yes).await,
         Verb::Client(verb) => client::run(&session, verb, form).await,
-        Verb::SetOption { name, option, value, yes } => option::set(&session, &name, option, &value, yes).await,
-        Verb::GetOption { name, option } => option::get(&session, &name, option, form).await,
+        Verb::SetOption { name, option, value, yes } => option::set(&session, &name, &option, &value, yes).await,
+        Verb::GetOption { name, option } => option::get(&session, &name, &option, form).await,
+        Verb::ResetOption { name, option } => option::reset(&session, &name, &option).await,
+        Verb::Uninstall { name, yes } => remove::uninstall(&session, &name, yes).await,
         Verb::Check { name, wait, no_visit } => check::check(&session, &name, wait, !no_visit, form).await,
         Verb::Key(verb) => key::run(&session, verb, form).await,
         Verb::Invite(request) => invite::invite(&session, request, form).await,

@@ -35,7 +35,7 @@ pub use health::Health;
 pub use hidden::HiddenUploads;
 pub use hosted::{HostConnection, HostFacts, HostedFacts};
 pub use observed::{Bootstrap, BootstrapWarning, Connection, Generation, Observed, OnionFacts, TorFacts};
-pub use options::{InfoLineReport, OptionReport};
+pub use options::{ConnectionReport, InfoLineReport, OptionReport};
 pub use pacing::Window;
 pub use plan::{Step, plan};
 pub use ports::{

@@ -19,12 +19,22 @@ pub const MANAGER_PATH: &str = "/org/boum/tails/Server1";
 #[derive(Debug, Clone, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
 #[zbus(signature = "a{sv}", rename_all = "PascalCase")]
 pub struct ServiceProperties {
-    /// One of `stopping`, `disabled`, `failed`, `starting`, `waiting-for-tor`, `publishing`, `published`.
+    /// One of `stopping`, `disabled`, `failed`, `installing`, `starting`, `waiting-for-tor`, `publishing`, `published`.
     pub state: String,
     /// Whether it is wanted in this session.
     pub enabled: bool,
-    /// Whether somebody listens on every target.
+    /// Whether somebody listens on every target and, if a descriptor says what it is, its server runs.
     pub running: bool,
+    /// Whether a descriptor says what it is.
+    pub described: bool,
+    /// Whether its server is installed; missing while nobody knows.
+    pub installed: Option<bool>,
+    /// How far the installation has come, 0 to 100 per cent, and what it is at.
+    pub progress: Option<(u8, String)>,
+    /// Whether programs on this computer reach it without Tor, if a descriptor says what it is.
+    pub allow_localhost: Option<bool>,
+    /// Whether computers in the local network reach it without Tor, if a descriptor says what it is.
+    pub allow_lan: Option<bool>,
     /// Whether its address and key survive a reboot.
     pub persistence: bool,
     /// Whether it is enabled after a boot.
@@ -59,6 +69,90 @@ pub struct ServiceProperties {
     pub problem: Option<String>,
     /// What a person can do about the problem.
     pub hint: Option<String>,
+}
+
+/// A service that can be had here, remembered or not.
+#[derive(Debug, Clone, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct CatalogProperties {
+    /// Its name for people.
+    pub title: String,
+    /// What it is, in some words.
+    pub description: String,
+    /// A page that explains it.
+    pub documentation: String,
+    /// The program with which people use it.
+    pub client_application: String,
+    /// An icon of the icon theme.
+    pub icon: String,
+    /// Directories that survive a reboot, if the service is persistent.
+    pub persistent_paths: Vec<String>,
+    /// Where its server listens, the main port first.
+    pub targets: Vec<String>,
+    /// Whether its server is installed; missing while nobody knows.
+    pub installed: Option<bool>,
+    /// Why it can not be had.
+    pub problem: Option<String>,
+    /// What a person can do about the problem.
+    pub hint: Option<String>,
+}
+
+/// An option of a described service.
+#[derive(Clone, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct OptionProperties {
+    /// Its name.
+    pub name: String,
+    /// Its type: `bool`, `int`, `port`, `string`, `text`, `enum`, `secret`, `folder`, `tls-fingerprint` or `ssh-host-key`.
+    pub kind: String,
+    /// Its name in the window.
+    pub label: String,
+    /// A sentence about it; empty if its name says all.
+    pub help: String,
+    /// Where the window shows it: `connection`, `access` or `service`.
+    pub group: String,
+    /// What it costs to change it: `nothing`, `reload`, `restart` or `republish`.
+    pub change: String,
+    /// What fits it, in words.
+    pub fits: String,
+    /// The words that fit it, if there are only some.
+    pub choices: Vec<String>,
+    /// What it is without a word; missing for what is generated or found out.
+    pub default: Option<String>,
+    /// What it is. Missing for what is not found out yet, and for a secret that was not asked for.
+    pub value: Option<String>,
+    /// Whether it is shown only when asked for.
+    pub secret: bool,
+    /// Whether it can be set.
+    pub settable: bool,
+}
+
+impl fmt::Debug for OptionProperties {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The value may be a password.
+        formatter.debug_struct("OptionProperties").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// One thing that visitors need to know: what it is, its value (empty if it is a secret that was not asked for), and
+/// whether it is a secret.
+pub type InfoLine = (String, String, bool);
+
+/// What visitors need to know of a service.
+#[derive(Clone, PartialEq, Eq, SerializeDict, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub struct ConnectionProperties {
+    /// A link that the client application opens. Missing if there is none, or if it is a secret that was not asked for.
+    pub link: Option<String>,
+    /// What goes into an invitation, beside the address and the ports.
+    pub lines: Vec<InfoLine>,
+}
+
+impl fmt::Debug for ConnectionProperties {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // There may be passwords in it, and the address.
+        formatter.debug_struct("ConnectionProperties").finish_non_exhaustive()
+    }
 }
 
 /// What is known of Tor.
@@ -220,7 +314,8 @@ pub trait Manager {
     /// Remembers a new service and enables it; answers with its name once that is durable.
     fn publish(&self, ports: &[(u16, &str)], options: PublishOptions) -> Result<String, ApiError>;
 
-    /// Remembers that the service is wanted; answers whether that changed anything, once it is durable.
+    /// Remembers that the service is wanted; answers whether that changed anything, once it is durable. One of the catalogue
+    /// that is not remembered yet is remembered as its descriptor says.
     fn enable(&self, name: &str) -> Result<bool, ApiError>;
 
     /// Remembers that the service is not wanted; answers whether that changed anything, once it is durable.
@@ -237,8 +332,25 @@ pub trait Manager {
 
     /// Changes an option; answers whether that changed anything, once it is durable. The options and their values:
     /// `autostart` and `client-authorization` (`on`, `off`), `max-streams` (1 to 65535, or `off`), and `pow` (`on`, `off`
-    /// or RATE:BURST).
+    /// or RATE:BURST); of a described service also `persistence`, `allow-localhost` and `allow-lan` (`on`, `off`),
+    /// `virtual-port`, and those of `Options`.
     fn set_option(&self, name: &str, option: &str, value: &str) -> Result<bool, ApiError>;
+
+    /// Gives an option of a described service its default again, a secret a new value; answers whether that changed
+    /// anything, once it is durable.
+    fn reset_option(&self, name: &str, option: &str) -> Result<bool, ApiError>;
+
+    /// The options of a described service, with their values; those that are secret only if `secrets`.
+    fn options(&self, name: &str, secrets: bool) -> Result<Vec<OptionProperties>, ApiError>;
+
+    /// What visitors need to know of a described service, beside address and ports; secrets only if `secrets`.
+    fn connection_info(&self, name: &str, secrets: bool) -> Result<ConnectionProperties, ApiError>;
+
+    /// The services that can be had here by name, and what is wrong with the catalogue as a whole.
+    fn catalog(&self) -> Result<(HashMap<String, CatalogProperties>, Vec<StoreProblem>), ApiError>;
+
+    /// Deletes the data of a service that is disabled, and what was installed for it; answers once that is done.
+    fn uninstall(&self, name: &str) -> Result<(), ApiError>;
 
     /// Fetches the descriptor of a service back from an HSDir and, if `visit`, connects to the service through Tor. Both may
     /// take a minute.

@@ -4,14 +4,16 @@
 //! On a peer-to-peer connection the authorising was done when the connection was accepted: [`crate::bus::Listener`] lets
 //! in nobody but the user that the controller runs as.
 
-use tails_server_state::{Change, Wish};
+use std::collections::HashMap;
+
+use tails_server_state::{Change, OptionText, Wish};
 use zbus::object_server::SignalEmitter;
 
 use crate::bus::api::{
-    ApiError, CheckAnswer, Client, JoinRequest, JoinedProperties, Overview, PendingRequest, PublishOptions,
-    ServiceProperties, TorProperties,
+    ApiError, CatalogProperties, CheckAnswer, Client, ConnectionProperties, JoinRequest, JoinedProperties,
+    OptionProperties, Overview, PendingRequest, PublishOptions, ServiceProperties, StoreProblem, TorProperties,
 };
-use crate::bus::{options, refusal, translate};
+use crate::bus::{catalog, options, refusal, translate};
 use crate::controller::{Controller, RequestError, Visit};
 
 /// The object at [`crate::bus::api::MANAGER_PATH`].
@@ -41,10 +43,11 @@ impl Manager {
         Ok(name.to_string())
     }
 
-    /// Remembers that the service is wanted; answers whether that changed anything, once it is durable.
+    /// Remembers that the service is wanted; answers whether that changed anything, once it is durable. One of the catalogue
+    /// that is not remembered yet is remembered as its descriptor says, with a new key.
     async fn enable(&self, name: &str) -> Result<bool, ApiError> {
         let name = translate::service_name(name)?;
-        Ok(self.controller.set_wish(name, Wish::Enabled).await? == Change::Changed)
+        Ok(self.controller.enable(name).await? == Change::Changed)
     }
 
     /// Remembers that the service is not wanted; answers whether that changed anything, once it is durable.
@@ -79,11 +82,50 @@ impl Manager {
     /// `autostart`: `on` or `off`. `client-authorization`: `on`, and only authorised clients can reach the service, nobody
     /// while there is none; or `off`, and whoever knows the address can. `max-streams`: the most streams of a visitor's
     /// circuit, 1 to 65535, or `off`. `pow`, the proof-of-work defence: `on`, `off` or RATE:BURST, requests a second and
-    /// at once.
+    /// at once. Of a described service also `persistence` (as long as it is not remembered), `allow-localhost` and
+    /// `allow-lan`: `on` or `off`; and those of `Options`, which says what fits them. A service of the catalogue that is not
+    /// remembered yet is remembered as its descriptor says, disabled.
     async fn set_option(&self, name: &str, option: &str, value: &str) -> Result<bool, ApiError> {
         let name = translate::service_name(name)?;
-        let change = options::parse(option, value)?;
-        Ok(self.controller.change(name, change).await? == Change::Changed)
+        let changed = match options::parse(option, value)? {
+            Some(change) => self.controller.change(name, change).await?,
+            None => self.controller.set_option(name, option.to_owned(), OptionText::new(value)).await?,
+        };
+        Ok(changed == Change::Changed)
+    }
+
+    /// Gives an option of a described service its default again, a secret a new value; answers whether that changed
+    /// anything, once it is durable.
+    async fn reset_option(&self, name: &str, option: &str) -> Result<bool, ApiError> {
+        let name = translate::service_name(name)?;
+        Ok(self.controller.reset_option(name, option.to_owned()).await? == Change::Changed)
+    }
+
+    /// The options of a described service, with their values; those that are secret only if `secrets`. A port that is
+    /// published as it is has none.
+    async fn options(&self, name: &str, secrets: bool) -> Result<Vec<OptionProperties>, ApiError> {
+        let reports = self.controller.options(translate::service_name(name)?).await?;
+        Ok(reports.into_iter().map(|report| catalog::option(report, secrets)).collect())
+    }
+
+    /// What visitors need to know of a described service, beside address and ports: a link, and lines of label, value and
+    /// whether it is a secret.
+    /// Secrets only if `secrets`. It goes into invitations.
+    async fn connection_info(&self, name: &str, secrets: bool) -> Result<ConnectionProperties, ApiError> {
+        let report = self.controller.connection_info(translate::service_name(name)?).await?;
+        Ok(catalog::connection(&report, secrets))
+    }
+
+    /// The services that can be had here by name, and what is wrong with the catalogue as a whole.
+    #[zbus(out_args("services", "problems"))]
+    fn catalog(&self) -> Result<(HashMap<String, CatalogProperties>, Vec<StoreProblem>), ApiError> {
+        Ok(catalog::catalog(&self.controller.snapshot()))
+    }
+
+    /// Deletes the data of a service that is disabled, and what was installed for it; answers once that is done, which may
+    /// take minutes. Its key and its options stay until it is removed.
+    async fn uninstall(&self, name: &str) -> Result<(), ApiError> {
+        Ok(self.controller.uninstall(translate::service_name(name)?).await?)
     }
 
     /// Fetches the descriptor of a service back from an HSDir and, if `visit`, connects to the service through Tor, where a

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Options by their names: text becomes a change of the record.
 
-use tails_server_state::{Autostart, ClientAuthorization, ProofOfWork};
+use tails_server_state::{Allow, Autostart, ClientAuthorization, Persistence, ProofOfWork};
 
 use crate::bus::api::ApiError;
 use crate::controller::RecordChange;
 
-/// What it means to give this option this value.
-pub(super) fn parse(option: &str, value: &str) -> Result<RecordChange, ApiError> {
-    match option {
+/// What it means to give this option this value; `None` if it is none that every service has.
+pub(super) fn parse(option: &str, value: &str) -> Result<Option<RecordChange>, ApiError> {
+    let allow = || Ok(if is_on(option, value)? { Allow::Yes } else { Allow::No });
+    let change = match option {
+        "persistence" => {
+            let place = if is_on(option, value)? { Persistence::Kept } else { Persistence::Amnesic };
+            Ok(RecordChange::Persistence(place))
+        }
+        "allow-localhost" => allow().map(RecordChange::AllowLocalhost),
+        "allow-lan" => allow().map(RecordChange::AllowLan),
         "autostart" => Ok(RecordChange::Autostart(if is_on(option, value)? { Autostart::On } else { Autostart::Off })),
         "client-authorization" => {
             let authorization = if is_on(option, value)? { ClientAuthorization::On } else { ClientAuthorization::Off };
@@ -20,16 +27,16 @@ pub(super) fn parse(option: &str, value: &str) -> Result<RecordChange, ApiError>
             Ok(RecordChange::MaxStreams(Some(most)))
         }
         "pow" => proof_of_work(value).map(RecordChange::ProofOfWork),
-        _ => Err(ApiError::Invalid(format!(
-            "there is no option \"{option}\"\nThe options are autostart, client-authorization, max-streams and pow"
-        ))),
-    }
+        // Perhaps the descriptor of the service knows it.
+        _ => return Ok(None),
+    };
+    change.map(Some)
 }
 
 fn is_on(option: &str, value: &str) -> Result<bool, ApiError> {
     match value {
-        "on" => Ok(true),
-        "off" => Ok(false),
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
         _ => Err(ApiError::Invalid(format!("\"{value}\" does not fit {option}\nIt is on or off"))),
     }
 }
@@ -71,12 +78,16 @@ mod tests {
             ("pow", "off", RecordChange::ProofOfWork(None)),
             ("pow", "on", pow(250, 2500)),
             ("pow", "1:2", pow(1, 2)),
+            ("persistence", "true", RecordChange::Persistence(Persistence::Kept)),
+            ("allow-lan", "off", RecordChange::AllowLan(Allow::No)),
+            ("allow-localhost", "on", RecordChange::AllowLocalhost(Allow::Yes)),
         ] {
-            assert_eq!(parse(option, value).unwrap(), change, "{option} {value}");
+            assert_eq!(parse(option, value).unwrap(), Some(change), "{option} {value}");
         }
         for (option, value) in [
             ("autostart", ""),
             ("autostart", "yes"),
+            ("allow-lan", "lan"),
             ("client-authorization", "On"),
             ("client-authorization", "0"),
             ("max-streams", "0"),
@@ -89,7 +100,6 @@ mod tests {
             ("pow", "+1:2"),
             ("pow", "1:2:3"),
             ("pow", "1:4294967296"),
-            ("colour", "red"),
         ] {
             let refused = parse(option, value).unwrap_err();
             assert!(
@@ -97,5 +107,6 @@ mod tests {
                 "{option} {value}: {refused:?}"
             );
         }
+        assert!(matches!(parse("welcome-message", "on"), Ok(None)));
     }
 }

@@ -4,9 +4,9 @@
 use std::num::NonZeroU16;
 
 use tails_server_state::{
-    AuthorizedClient, Autostart, ClientAuthorization, ClientName, ClientPublicKey, ClientSecretKey, Exposure,
+    Allow, AuthorizedClient, Autostart, ClientAuthorization, ClientName, ClientPublicKey, ClientSecretKey, Exposure,
     InvalidClientKey, InvalidClientName, InvalidPort, InvalidPortMap, JoinedService, NewClient, NewClientKey,
-    OnionAddress, OnionKey, Persistence, PortMap, PortMapping, SecretHeld, ServiceName, VirtualPort, Wish,
+    OnionAddress, OnionKey, Persistence, PortMap, PortMapping, SecretHeld, ServiceKind, ServiceName, VirtualPort, Wish,
 };
 use zeroize::Zeroizing;
 
@@ -56,10 +56,23 @@ pub(super) fn check_answer(checked: Checked) -> CheckAnswer {
 /// The properties of a service. The names of its clients are none of them: those are for whoever asks for them.
 pub(super) fn service(status: &ServiceStatus) -> ServiceProperties {
     let exposure = status.record.exposure();
+    let access = match status.record.kind() {
+        ServiceKind::Described(access) => Some(access),
+        ServiceKind::Published => None,
+    };
     ServiceProperties {
         state: status.state.to_string(),
         enabled: status.wish == Wish::Enabled,
         running: status.running,
+        described: status.record.kind().is_described(),
+        installed: status.hosting.as_ref().map_or(Some(true), |hosting| hosting.installed),
+        progress: status
+            .hosting
+            .as_ref()
+            .and_then(|hosting| hosting.progress.as_ref())
+            .map(|progress| (progress.percent, progress.what.clone())),
+        allow_localhost: access.map(|access| access.localhost == Allow::Yes),
+        allow_lan: access.map(|access| access.lan == Allow::Yes),
         persistence: status.record.persistence() == Persistence::Kept,
         autostart: status.record.autostart() == Autostart::On,
         ports: status

@@ -15,15 +15,14 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use tails_server_state::{
-    ClientName, InvalidClientKey, InvalidClientName, InvalidName, InvalidPortMap, PortMap, PortMapping, ServiceName,
-    Target,
+    ClientName, InvalidClientKey, InvalidClientName, InvalidName, InvalidOptionName, InvalidPortMap, OptionName,
+    PortMap, PortMapping, ServiceName, Target,
 };
 
 pub use self::client::ClientVerb;
 pub use self::descriptor::{Lint, LintFormat, New};
 pub use self::invite::{Ask, Invite, Join};
 pub use self::key::KeyVerb;
-pub use self::option::OptionName;
 use crate::bus::api::BusAddress;
 use crate::cli::error::Failure;
 use crate::invitation::{InvalidLifetime, InvalidLine};
@@ -70,7 +69,7 @@ pub enum Verb {
     #[command(after_help = PUBLISH_HELP)]
     Publish(Publish),
 
-    /// List the services
+    /// List the services, and those that can be had
     #[command(after_help = LIST_HELP)]
     List,
 
@@ -86,9 +85,12 @@ pub enum Verb {
     Info {
         /// The service
         name: ServiceName,
-        /// Show also how the publishing went
+        /// Show also how the publishing went, and what fits each option
         #[arg(long)]
         details: bool,
+        /// Show passwords, too
+        #[arg(long)]
+        show_secrets: bool,
     },
 
     /// Print the onion address of a service, and nothing else
@@ -136,7 +138,8 @@ pub enum Verb {
         name: ServiceName,
         /// The option
         option: OptionName,
-        /// Its value
+        /// Its value; - to read it from standard input
+        #[arg(allow_hyphen_values = true)]
         value: String,
         /// Do not ask
         #[arg(long)]
@@ -150,6 +153,25 @@ pub enum Verb {
         name: ServiceName,
         /// The option
         option: OptionName,
+    },
+
+    /// Give an option of a service its default again
+    #[command(after_help = option::RESET_HELP)]
+    ResetOption {
+        /// The service
+        name: ServiceName,
+        /// The option
+        option: OptionName,
+    },
+
+    /// Uninstall the server of a service: its data are gone for ever; its address is kept
+    #[command(after_help = UNINSTALL_HELP)]
+    Uninstall {
+        /// The service
+        name: ServiceName,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
 
     /// Check that visitors can find and reach a service: go there through the Tor network
@@ -232,7 +254,9 @@ Examples:
 const INFO_HELP: &str = "\
 Examples:
   tails-server info web                  ports, options and the address
-  tails-server info web --details        also how the publishing went, and since when it is as it is";
+  tails-server info web --details        also how the publishing went, and since when it is as it is
+  tails-server info mumble --details     a service of the catalogue: its options, and what fits them
+  tails-server info mumble --show-secrets   with its password";
 
 const ADDRESS_HELP: &str = "\
 Examples:
@@ -242,7 +266,8 @@ Examples:
 const ENABLE_HELP: &str = "\
 Examples:
   tails-server enable web                remember that it is wanted
-  tails-server enable web --wait --timeout 120   and wait until it is published, two minutes at most";
+  tails-server enable web --wait --timeout 120   and wait until it is published, two minutes at most
+  tails-server enable mumble --wait      install, start and publish a service of the catalogue; `tails-server list` has all";
 
 const DISABLE_HELP: &str = "\
 Examples:
@@ -252,6 +277,11 @@ const REMOVE_HELP: &str = "\
 Examples:
   tails-server remove web                asks you to type the name
   tails-server remove web --yes          for scripts";
+
+const UNINSTALL_HELP: &str = "\
+Examples:
+  tails-server uninstall mumble          asks you to type the name
+  tails-server uninstall mumble --yes    for scripts";
 
 const CHECK_HELP: &str = "\
 First it asks an HSDir, one of the relays of the Tor network that tell visitors where a service is. Then it connects to the \
@@ -329,6 +359,8 @@ pub(super) fn hint(reason: &(dyn Error + 'static)) -> Option<&'static str> {
         Some("Give a number and a unit, such as 7d, 12h or 30m")
     } else if reason.is::<InvalidLine>() {
         Some("Give a short line of plain text")
+    } else if reason.is::<InvalidOptionName>() {
+        Some("The options of a service are in `tails-server info NAME --details`")
     } else if reason.is::<InvalidName>() {
         Some("Use small letters, digits and hyphens, and begin with a letter, such as my-web-2")
     } else if reason.is::<InvalidPortMap>() {

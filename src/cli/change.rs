@@ -10,11 +10,14 @@ use crate::cli::error::Failure;
 use crate::cli::follow;
 use crate::cli::output::Form;
 use crate::cli::session::Session;
-use crate::cli::show;
+use crate::cli::show::{self, Depth};
 use crate::cli::talk::say;
 
 /// Tor answers within milliseconds; longer means that it hangs, and then it is better to say so.
 const WITHDRAW_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A server has 90 seconds to end by itself before systemd ends it.
+const STOP_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How a withdrawal went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +46,7 @@ pub(super) async fn enable(session: &Session, name: &ServiceName, wait: Wait, fo
     };
     if wait.wait {
         follow::until_published(session, name, wait.timeout).await?;
-        return show::info(session, name, false, form).await;
+        return show::info(session, name, Depth::default(), form).await;
     }
     say(&if changed {
         format!("\"{name}\" is enabled; see how it is with `tails-server status {name}`.")
@@ -70,6 +73,8 @@ pub(super) async fn withdraw(session: &Session, name: &ServiceName) -> Result<Wi
         Ok(changed) => changed,
         Err(error) => return Err(session.failure(name, error).await),
     };
-    let service = follow::until_withdrawn(session, name, WITHDRAW_PATIENCE).await?;
+    let is_described = show::service(session, name).await?.described;
+    let patience = if is_described { STOP_PATIENCE } else { WITHDRAW_PATIENCE };
+    let service = follow::until_withdrawn(session, name, patience).await?;
     Ok(Withdrawn { changed, settled: service.access_settled })
 }

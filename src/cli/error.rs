@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tails_server_state::{ClientName, InvalidPortMap, ServiceName};
+use tails_server_state::{ClientName, InvalidPortMap, OptionName, ServiceName};
 
 use crate::bus::api::{ApiError, BusAddress};
 use crate::cli::session::ANSWER_PATIENCE;
@@ -43,6 +43,8 @@ pub(super) enum Failure {
     Refused { message: String, hint: Option<String>, because: Refusal },
     #[error("service \"{service}\" has no client \"{client}\"")]
     UnknownClient { service: ServiceName, client: ClientName, similar: Option<String> },
+    #[error("service \"{service}\" has no option \"{option}\"")]
+    UnknownOption { service: ServiceName, option: OptionName, similar: Option<String> },
     #[error("service \"{name}\" has failed: {problem}")]
     ServiceFailed { name: ServiceName, problem: String, hint: Option<String> },
     #[error("service \"{0}\" is disabled")]
@@ -171,7 +173,7 @@ impl Failure {
             | Self::NoAnswer(_)
             | Self::Garbled
             | Self::Bus(_) => 4,
-            Self::Paste(_) | Self::Ask(_) | Self::SecretInArguments => 2,
+            Self::Paste(_) | Self::Ask(_) | Self::SecretInArguments | Self::UnknownOption { .. } => 2,
             Self::NotJoined { .. } => 3,
             Self::NotYet { .. } | Self::NotEnded { .. } | Self::NotReady { .. } => 5,
             Self::CannotAsk(_) | Self::NotConfirmed(_) => 6,
@@ -225,6 +227,10 @@ impl Failure {
             Self::UnknownClient { service, similar, .. } => {
                 let list = format!("See `tails-server client list {service}`");
                 Some(similar.as_ref().map_or(list.clone(), |similar| format!("Did you mean \"{similar}\"? {list}")))
+            }
+            Self::UnknownOption { service, similar, .. } => {
+                let all = format!("See `tails-server info {service} --details`");
+                Some(similar.as_ref().map_or(all.clone(), |similar| format!("Did you mean \"{similar}\"? {all}")))
             }
             Self::NotEnded { service, .. } => Some(format!(
                 "To disconnect everybody: tails-server disable {service}. It is over when `tails-server status {service}` \

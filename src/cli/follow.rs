@@ -173,6 +173,10 @@ async fn look(session: &Session, name: &ServiceName) -> Result<(ServicePropertie
 fn whereabouts(service: &ServiceProperties, tor: &TorProperties) -> String {
     match (service.state.as_str(), &service.problem) {
         ("waiting-for-tor", None) => format!("waiting for Tor, {} % ({})", tor.bootstrap, tor.summary),
+        ("installing", None) => match &service.progress {
+            Some((percent, what)) => format!("installing, {percent} % ({what})"),
+            None => "installing".to_owned(),
+        },
         ("publishing", None) => {
             format!("publishing, {} of {} uploads confirmed", service.uploads_confirmed, service.uploads_attempted)
         }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use tails_server_state::{ClientName, ClientPublicKey, OnionAddress, ServiceName, VirtualPort};
+use zeroize::Zeroizing;
 
 use crate::bus::api::ServiceProperties;
 use crate::cli::args::Invite;
@@ -19,7 +20,7 @@ use crate::cli::session::Session;
 use crate::cli::show;
 use crate::cli::source;
 use crate::cli::talk::say;
-use crate::invitation::{Access, Invitation, Request, Title};
+use crate::invitation::{Access, Detail, Invitation, Request, Secrecy, Title};
 use crate::qr::QrCode;
 
 pub(super) async fn invite(session: &Session, asked: Invite, form: Form) -> Result<(), Failure> {
@@ -41,6 +42,10 @@ pub(super) async fn invite(session: &Session, asked: Invite, form: Form) -> Resu
     };
     let mut invitation =
         Invitation::new(address, ports)?.with_title(title).with_access(access).with_client(client.clone());
+    let details = details(session, &name, &service).await?;
+    if !details.is_empty() {
+        invitation = invitation.with_details(details)?;
+    }
     if let Some(lifetime) = expires {
         invitation = invitation.with_expiry(lifetime.from(now()));
     }
@@ -53,6 +58,24 @@ pub(super) async fn invite(session: &Session, asked: Invite, form: Form) -> Resu
     }
     explain(&name, &client, &invitation, output.as_deref());
     Ok(())
+}
+
+/// What else it takes to connect: a password, a fingerprint.
+async fn details(session: &Session, name: &ServiceName, service: &ServiceProperties) -> Result<Vec<Detail>, Failure> {
+    if !service.described {
+        return Ok(Vec::new());
+    }
+    let mut details = Vec::new();
+    for (label, value, is_secret) in session.manager.connection_info(name.as_str(), true).await?.lines {
+        let value = Zeroizing::new(value);
+        let secrecy = if is_secret { Secrecy::Secret } else { Secrecy::Open };
+        match Detail::new(&label, &value, secrecy) {
+            Ok(detail) => details.push(detail),
+            // It reaches people all the same, by another way.
+            Err(_) => say(&format!("\"{label}\" is too long for an invitation: tell it in another way.")),
+        }
+    }
+    Ok(details)
 }
 
 fn read_request(given: &str) -> Result<Request, Failure> {

@@ -1,29 +1,32 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! `tails-server set-option` and `get-option`
+//! `tails-server set-option`, `get-option` and `reset-option`
 
 use serde::Serialize;
-use tails_server_state::ServiceName;
+use tails_server_state::{OptionName, ServiceName};
+use zeroize::Zeroizing;
 
 use crate::bus::api::ServiceProperties;
-use crate::cli::args::OptionName;
 use crate::cli::ask;
 use crate::cli::client;
 use crate::cli::error::{Act, Failure};
 use crate::cli::follow;
 use crate::cli::output::{Form, now, print, print_line, time};
-use crate::cli::session::Session;
+use crate::cli::session::{Session, similar};
 use crate::cli::show;
+use crate::cli::source;
 use crate::cli::talk::say;
 
-pub(super) async fn get(session: &Session, name: &ServiceName, option: OptionName, form: Form) -> Result<(), Failure> {
+const AUTHORIZATION: &str = "client-authorization";
+
+pub(super) async fn get(session: &Session, name: &ServiceName, option: &OptionName, form: Form) -> Result<(), Failure> {
     #[derive(Serialize)]
-    struct View {
-        option: &'static str,
-        value: String,
+    struct View<'a> {
+        option: &'a str,
+        value: Option<String>,
     }
-    let value = value(&show::service(session, name).await?, option);
+    let value = value(session, name, option).await?;
     match form {
-        Form::Yaml => print_line(&value),
+        Form::Yaml => print_line(value.as_deref().unwrap_or_default()),
         Form::Json => print(&View { option: option.as_str(), value }, form),
     }
 }
@@ -31,12 +34,14 @@ pub(super) async fn get(session: &Session, name: &ServiceName, option: OptionNam
 pub(super) async fn set(
     session: &Session,
     name: &ServiceName,
-    option: OptionName,
+    option: &OptionName,
     value: &str,
     yes: bool,
 ) -> Result<(), Failure> {
-    let before = show::service(session, name).await?;
-    let opens = option == OptionName::ClientAuthorization && value == "off" && before.client_authorization;
+    let given = if value == "-" { source::value()? } else { Zeroizing::new(value.to_owned()) };
+    let (_, _, services) = session.manager.overview().await?;
+    let was_closed = services.get(name.as_str()).is_some_and(|service| service.client_authorization);
+    let opens = option.as_str() == AUTHORIZATION && matches!(given.as_str(), "off" | "false") && was_closed;
     if opens {
         warn_of_opening(name);
         if !yes {
@@ -44,15 +49,43 @@ pub(super) async fn set(
             ask::for_word(&question, name.as_str(), Act::Change)?;
         }
     }
-    let changed = match session.manager.set_option(name.as_str(), option.as_str(), value).await {
+    let changed = match session.manager.set_option(name.as_str(), option.as_str(), &given).await {
         Ok(changed) => changed,
         Err(error) => return Err(session.failure(name, error).await),
     };
+    tell(session, name, option, changed).await?;
     let after = show::service(session, name).await?;
-    let is = self::value(&after, option);
-    say(&format!("{option} of \"{name}\" is {is}{}.", if changed { "" } else { " already" }));
-    if option == OptionName::ClientAuthorization && after.client_authorization {
+    if option.as_str() == AUTHORIZATION && after.client_authorization {
         closed(session, name, &after).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn reset(session: &Session, name: &ServiceName, option: &OptionName) -> Result<(), Failure> {
+    match session.manager.reset_option(name.as_str(), option.as_str()).await {
+        Ok(changed) => tell(session, name, option, changed).await,
+        Err(error) => Err(session.failure(name, error).await),
+    }
+}
+
+/// Says what an option is now, unless it is a secret.
+async fn tell(session: &Session, name: &ServiceName, option: &OptionName, changed: bool) -> Result<(), Failure> {
+    let described = session.manager.options(name.as_str(), false).await?;
+    let found = described.into_iter().find(|found| found.name == option.as_str());
+    let already = if changed { "" } else { " already" };
+    match found {
+        Some(found) if found.secret => {
+            let done = if changed { "changed" } else { "unchanged" };
+            say(&format!("{option} of \"{name}\" is {done}. To see it: tails-server get-option {name} {option}"));
+        }
+        Some(found) => {
+            let is = found.value.unwrap_or_default();
+            say(&format!("{option} of \"{name}\" is {is}{already}."));
+        }
+        None => {
+            let is = value(session, name, option).await?.unwrap_or_default();
+            say(&format!("{option} of \"{name}\" is {is}{already}."));
+        }
     }
     Ok(())
 }
@@ -81,15 +114,37 @@ fn warn_of_opening(name: &ServiceName) {
     say("");
 }
 
-/// The value of an option, as `set-option` takes it.
-fn value(service: &ServiceProperties, option: OptionName) -> String {
+/// The value of an option, as `set-option` takes it, secrets too.
+async fn value(session: &Session, name: &ServiceName, option: &OptionName) -> Result<Option<String>, Failure> {
+    let described = match session.manager.options(name.as_str(), true).await {
+        Ok(described) => described,
+        Err(error) => return Err(session.failure(name, error).await),
+    };
+    if let Some(found) = described.iter().find(|found| found.name == option.as_str()) {
+        return Ok(found.value.clone());
+    }
+    let common = if described.is_empty() { common(&show::service(session, name).await?, option) } else { None };
+    let known = described.into_iter().map(|found| found.name).chain(COMMON.map(str::to_owned));
+    common.map(Some).ok_or_else(|| Failure::UnknownOption {
+        service: name.clone(),
+        option: option.clone(),
+        similar: similar(option.as_str(), known),
+    })
+}
+
+/// The options of a port that is published as it is.
+const COMMON: [&str; 4] = ["autostart", AUTHORIZATION, "max-streams", "pow"];
+
+fn common(service: &ServiceProperties, option: &OptionName) -> Option<String> {
     let switch = |is_on| if is_on { "on" } else { "off" }.to_owned();
-    match option {
-        OptionName::Autostart => switch(service.autostart),
-        OptionName::ClientAuthorization => switch(service.client_authorization),
-        OptionName::MaxStreams => service.max_streams.map_or_else(|| switch(false), |most| most.to_string()),
-        OptionName::Pow => {
-            service.proof_of_work.map_or_else(|| switch(false), |(rate, burst)| format!("{rate}:{burst}"))
+    match option.as_str() {
+        "autostart" => Some(switch(service.autostart)),
+        AUTHORIZATION => Some(switch(service.client_authorization)),
+        "max-streams" => Some(service.max_streams.map_or_else(|| switch(false), |most| most.to_string())),
+        "pow" => {
+            let defence = service.proof_of_work.map(|(rate, burst)| format!("{rate}:{burst}"));
+            Some(defence.unwrap_or_else(|| switch(false)))
         }
+        _ => None,
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use tails_server_state::Target;
 
-use crate::bus::api::{ServiceProperties, StoreProblem, TorProperties};
+use crate::bus::api::{CatalogProperties, ServiceProperties, StoreProblem, TorProperties};
 use crate::cli::error::Failure;
 
 /// How results are written.
@@ -52,7 +52,12 @@ pub(super) fn now() -> u64 {
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Row {
     name: String,
+    /// `available` and `unavailable` are those of the catalogue that nobody has enabled yet.
     state: String,
+    enabled: bool,
+    installed: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
     ports: Vec<String>,
     persistence: bool,
     autostart: bool,
@@ -63,13 +68,20 @@ pub(super) struct Row {
     hint: Option<String>,
 }
 
-/// The rows of all services, by name.
-pub(super) fn rows(services: HashMap<String, ServiceProperties>) -> Vec<Row> {
+/// The rows of all services by name, and then of those that can be had.
+pub(super) fn rows(
+    services: HashMap<String, ServiceProperties>,
+    mut had: HashMap<String, CatalogProperties>,
+) -> Vec<Row> {
+    had.retain(|name, _| !services.contains_key(name));
     let mut rows: Vec<Row> = services
         .into_iter()
         .map(|(name, service)| Row {
             name,
             state: service.state,
+            enabled: service.enabled,
+            installed: service.installed,
+            description: None,
             ports: service.ports.iter().map(|(port, target)| format!("{port}:{target}")).collect(),
             persistence: service.persistence,
             autostart: service.autostart,
@@ -79,7 +91,26 @@ pub(super) fn rows(services: HashMap<String, ServiceProperties>) -> Vec<Row> {
         })
         .collect();
     rows.sort_by(|one, two| one.name.cmp(&two.name));
+    let mut available: Vec<Row> = had.into_iter().map(|(name, described)| available(name, described)).collect();
+    available.sort_by(|one, two| one.name.cmp(&two.name));
+    rows.extend(available);
     rows
+}
+
+fn available(name: String, described: CatalogProperties) -> Row {
+    Row {
+        name,
+        state: if described.problem.is_none() { "available" } else { "unavailable" }.to_owned(),
+        enabled: false,
+        installed: described.installed,
+        description: Some(described.description).filter(|description| !description.is_empty()),
+        ports: described.targets,
+        persistence: false,
+        autostart: false,
+        client_authorization: false,
+        problem: described.problem,
+        hint: described.hint,
+    }
 }
 
 /// Tor, what is wrong with the store, and all services.
@@ -139,7 +170,7 @@ impl OverviewView {
                 .into_iter()
                 .map(|StoreProblem { problem, hint }| ProblemView { problem, hint })
                 .collect(),
-            services: rows(services),
+            services: rows(services, HashMap::new()),
         }
     }
 }
@@ -173,8 +204,8 @@ impl StatusView {
         Self {
             name: name.to_owned(),
             state: service.state.clone(),
-            // A port that is published as it is has no packages to install.
-            installed: true,
+            // Where nobody knows, it is not certain.
+            installed: service.installed == Some(true),
             running: service.running,
             published: service.state == "published",
             since: time(service.since),
@@ -233,7 +264,7 @@ struct OptionsView {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct DetailsView {
+pub(super) struct DetailsView {
     enabled: bool,
     since: String,
     evidence: String,
@@ -255,7 +286,7 @@ impl InfoView {
             name: name.to_owned(),
             description: describe(service),
             state: service.state.clone(),
-            installed: true,
+            installed: service.installed == Some(true),
             running: service.running,
             published: service.state == "published",
             address,
@@ -279,19 +310,25 @@ impl InfoView {
                 max_streams: service.max_streams,
                 pow: service.proof_of_work.map(|(rate, burst)| format!("{rate}:{burst}")),
             },
-            details: details.then(|| DetailsView {
-                enabled: service.enabled,
-                since: time(service.since),
-                evidence: service.evidence.clone(),
-                uploads_confirmed: service.uploads_confirmed,
-                uploads_attempted: service.uploads_attempted,
-                next_uploads_confirmed: service.other_confirmed,
-                next_uploads_attempted: service.other_attempted,
-                healed: service.healed,
-                access_settled: service.access_settled,
-                problem: service.problem.clone(),
-                hint: service.hint.clone(),
-            }),
+            details: details.then(|| DetailsView::new(service)),
+        }
+    }
+}
+
+impl DetailsView {
+    pub(super) fn new(service: &ServiceProperties) -> Self {
+        Self {
+            enabled: service.enabled,
+            since: time(service.since),
+            evidence: service.evidence.clone(),
+            uploads_confirmed: service.uploads_confirmed,
+            uploads_attempted: service.uploads_attempted,
+            next_uploads_confirmed: service.other_confirmed,
+            next_uploads_attempted: service.other_attempted,
+            healed: service.healed,
+            access_settled: service.access_settled,
+            problem: service.problem.clone(),
+            hint: service.hint.clone(),
         }
     }
 }

@@ -29,7 +29,7 @@ pub(super) async fn publish(session: &Session, request: Publish, form: Form) -> 
     client::add_missing(session, &name, &clients).await?;
     let waited = if wait.wait { follow::until_published(session, &name, wait.timeout).await.map(drop) } else { Ok(()) };
     // It is remembered whatever became of the waiting.
-    show::info(session, &name, false, form).await?;
+    show::info(session, &name, show::Depth::default(), form).await?;
     let nobody = private && show::service(session, &name).await?.clients == 0;
     if nobody {
         say("Nobody can connect, and it is not published, until you let somebody in:");

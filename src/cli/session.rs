@@ -18,6 +18,8 @@ use crate::cli::error::Failure;
 pub(super) const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 /// Three HSDirs are asked, twenty seconds each, and a visit takes up to a minute.
 pub(super) const CHECK_PATIENCE: Duration = Duration::from_secs(150);
+/// Removing packages takes a minute, and may wait for another program that installs some.
+pub(super) const UNINSTALL_PATIENCE: Duration = Duration::from_secs(900);
 /// A controller that runs lets its own user in within a millisecond.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// Typing errors per letters that are worth asking "did you mean": one in a name of three letters, two in one of six.
@@ -50,7 +52,9 @@ impl Session {
     /// The failure that this service is unknown, with the most similar name that is not.
     pub(super) async fn unknown(&self, name: &ServiceName) -> Failure {
         let known = self.manager.overview().await.map(|(_, _, services)| services).unwrap_or_default();
-        Failure::Unknown { name: name.clone(), similar: similar(name.as_str(), known.into_keys()) }
+        let had = self.manager.catalog().await.map(|(services, _)| services).unwrap_or_default();
+        let names = known.into_keys().chain(had.into_keys());
+        Failure::Unknown { name: name.clone(), similar: similar(name.as_str(), names) }
     }
 }
 

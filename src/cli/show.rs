@@ -5,17 +5,32 @@ use serde::Serialize;
 use tails_server_state::ServiceName;
 
 use crate::bus::api::ServiceProperties;
+use crate::cli::described::{DescribedView, Parts};
 use crate::cli::error::Failure;
 use crate::cli::output::{Form, InfoView, OverviewView, StatusView, print, print_line, rows};
 use crate::cli::session::Session;
 use crate::cli::talk::say;
 
+/// How much is shown of a service.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Depth {
+    /// How the publishing went, and what fits each option.
+    pub(super) details: bool,
+    /// Passwords, too.
+    pub(super) secrets: bool,
+}
+
 pub(super) async fn list(session: &Session, form: Form) -> Result<(), Failure> {
     let (_, _, services) = session.manager.overview().await?;
-    if services.is_empty() {
+    let (had, problems) = session.manager.catalog().await?;
+    if services.is_empty() && had.is_empty() {
         say("There are no services yet. Publish what listens on a port: tails-server publish 8080");
     }
-    print(&rows(services), form)
+    for problem in problems {
+        say(&format!("Warning: {}", problem.problem));
+        say(&format!("Hint: {}", problem.hint.unwrap_or_default()));
+    }
+    print(&rows(services, had), form)
 }
 
 pub(super) async fn overview(session: &Session, form: Form) -> Result<(), Failure> {
@@ -27,10 +42,30 @@ pub(super) async fn status(session: &Session, name: &ServiceName, form: Form) ->
     print(&StatusView::new(name.as_str(), &service(session, name).await?), form)
 }
 
-pub(super) async fn info(session: &Session, name: &ServiceName, details: bool, form: Form) -> Result<(), Failure> {
-    let service = service(session, name).await?;
-    let address = onion_address(session, name).await?;
-    print(&InfoView::new(name.as_str(), address, &service, details), form)
+pub(super) async fn info(session: &Session, name: &ServiceName, depth: Depth, form: Form) -> Result<(), Failure> {
+    let (_, _, mut services) = session.manager.overview().await?;
+    let (mut had, _) = session.manager.catalog().await?;
+    let service = services.remove(name.as_str());
+    let described = had.remove(name.as_str()).filter(|_| service.as_ref().is_none_or(|service| service.described));
+    let Some(described) = described else {
+        // A port, or a service whose descriptor is gone.
+        let Some(service) = service else { return Err(session.unknown(name).await) };
+        let address = onion_address(session, name).await?;
+        return print(&InfoView::new(name.as_str(), address, &service, depth.details), form);
+    };
+    // What can not be had has no options.
+    let (options, connection) = if described.problem.is_some() {
+        (Vec::new(), None)
+    } else {
+        let options = session.manager.options(name.as_str(), depth.secrets).await?;
+        (options, Some(session.manager.connection_info(name.as_str(), depth.secrets).await?))
+    };
+    let address = match &service {
+        Some(_) => Some(onion_address(session, name).await?),
+        None => None,
+    };
+    let parts = Parts { name: name.as_str(), described, service, address, options, connection };
+    print(&DescribedView::new(parts, depth), form)
 }
 
 pub(super) async fn address(session: &Session, name: &ServiceName, form: Form) -> Result<(), Failure> {

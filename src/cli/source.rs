@@ -44,6 +44,12 @@ pub(super) fn read(given: &str, what: &str) -> Result<Source, Failure> {
     }
 }
 
+/// The value of an option, from standard input: without the line break at its end.
+pub(super) fn value() -> Result<Zeroizing<String>, Failure> {
+    let text = input("value")?;
+    Ok(Zeroizing::new(text.strip_suffix('\n').unwrap_or(&text).to_owned()))
+}
+
 /// Whether this is more likely a text than the name of a file.
 fn is_text(given: &str) -> bool {
     let capitals = given.to_ascii_uppercase();

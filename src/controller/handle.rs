@@ -12,7 +12,7 @@ use tails_server_state::{
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::controller::error::RequestError;
-use crate::controller::options::{self, InfoLineReport, OptionReport};
+use crate::controller::options::{self, ConnectionReport, OptionReport};
 use crate::controller::ports::{CheckError, Checked};
 use crate::controller::remember;
 use crate::controller::repertoire::Repertoire;
@@ -178,7 +178,7 @@ impl Controller {
     ///
     /// # Errors
     /// There is no such service, or the store can not be read.
-    pub async fn connection_info(&self, name: ServiceName) -> Result<Vec<InfoLineReport>, RequestError> {
+    pub async fn connection_info(&self, name: ServiceName) -> Result<ConnectionReport, RequestError> {
         let (repertoire, picture) = (Arc::clone(&self.repertoire), self.snapshot());
         self.remember(About::Nothing, move |store| options::connection(store, &repertoire, &picture, &name)).await
     }

@@ -2,10 +2,12 @@
 //! The options that the descriptor of a service gives it: set, reset, and told with what fits them.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use tails_server_state::{
-    Change, OptionName, OptionText, PortMap, PortMapping, ServiceName, Store, StoredService, VirtualPort, Wish,
+    Allow, Autostart, Change, ClientAuthorization, Exposure, MaxStreams, OptionName, OptionText, Persistence, PortMap,
+    PortMapping, ProofOfWork, ServiceName, ServiceRecord, Store, StoredService, VirtualPort, Wish,
 };
 
 use crate::controller::error::RequestError;
@@ -14,7 +16,8 @@ use crate::controller::repertoire::Repertoire;
 use crate::controller::status::Snapshot;
 use crate::controller::wishes;
 use crate::descriptor::{
-    CommonOption, InvalidValue, OptionKind, OptionSpec, OptionValue, OptionValues, Port, Scope, ServiceDescriptor,
+    Common, CommonOption, InfoLine, InvalidValue, OptionKind, OptionSpec, OptionValue, OptionValues, Port, Scope,
+    ServiceDescriptor,
 };
 
 /// Typing errors per letters that are worth asking "did you mean", as for names of services.
@@ -49,6 +52,15 @@ pub struct OptionReport {
     pub is_secret: bool,
     /// Whether it can be set.
     pub is_settable: bool,
+}
+
+/// What visitors need to know.
+#[derive(Debug, Default)]
+pub struct ConnectionReport {
+    /// A link that the client application opens.
+    pub link: Option<InfoLineReport>,
+    /// What goes into an invitation, beside the address and the ports.
+    pub lines: Vec<InfoLineReport>,
 }
 
 /// One thing that visitors need to know.
@@ -138,7 +150,8 @@ pub(super) fn all(
         let value = value.filter(|_| !spec.is_secret() || service.is_some());
         report(spec, value.as_deref().or(probe.map(String::as_str)))
     });
-    Ok(ports.into_iter().chain(options).collect())
+    let common = common_reports(&descriptor.common, service.as_ref().map(|service| &service.record));
+    Ok(ports.into_iter().chain(options).chain(common).collect())
 }
 
 /// What visitors need to know of a service, beside its address and its ports.
@@ -147,8 +160,10 @@ pub(super) fn connection(
     repertoire: &Repertoire,
     picture: &Snapshot,
     name: &ServiceName,
-) -> Result<Vec<InfoLineReport>, RequestError> {
-    let Some((descriptor, Some(service))) = look_up(store, repertoire, name)? else { return Ok(Vec::new()) };
+) -> Result<ConnectionReport, RequestError> {
+    let Some((descriptor, Some(service))) = look_up(store, repertoire, name)? else {
+        return Ok(ConnectionReport::default());
+    };
     let mut values = wishes::values(&descriptor.options(), &store.options(name)?).map_err(RequestError::Random)?;
     let hosting = picture.services.get(name).and_then(|status| status.hosting.as_ref());
     for (option, found) in hosting.into_iter().flat_map(|hosting| &hosting.probes) {
@@ -156,12 +171,12 @@ pub(super) fn connection(
     }
     let scope = scope(repertoire, &descriptor, &service, &values);
     let info = descriptor.connection_info(&scope).map_err(RequestError::CannotRender)?;
-    let lines = info.uri.into_iter().chain(info.lines).map(|line| InfoLineReport {
+    let line = |line: InfoLine| InfoLineReport {
         value: OptionText::new(line.value.expose()),
         label: line.label,
         is_secret: line.is_secret,
-    });
-    Ok(lines.collect())
+    };
+    Ok(ConnectionReport { link: info.uri.map(line), lines: info.lines.into_iter().map(line).collect() })
 }
 
 type Found = (Arc<ServiceDescriptor>, Option<StoredService>);
@@ -279,6 +294,82 @@ fn port_report(at: usize, port: &Port, number: VirtualPort) -> OptionReport {
         value: Some(OptionText::new(&number.to_string())),
         is_secret: false,
         is_settable: true,
+    }
+}
+
+/// The options that every service has, but for the ports.
+fn common_reports(common: &Common, record: Option<&ServiceRecord>) -> Vec<OptionReport> {
+    let switch = |is_on| if is_on { "on" } else { "off" }.to_owned();
+    let number = |most: Option<u16>| most.map_or_else(|| switch(false), |most| most.to_string());
+    let exposure = record.map(|record| *record.exposure());
+    let access = record.map(wishes::local_access);
+    let defence = |defence: Option<ProofOfWork>| {
+        defence.map_or_else(|| switch(false), |pow| format!("{}:{}", pow.rate(), pow.burst()))
+    };
+    let offered = CommonOption::ALL.iter().copied().filter(|option| common.offers(*option));
+    let of = |option: CommonOption| {
+        let (kind, fits, default, value, label) = match option {
+            // Each port has its own.
+            CommonOption::VirtualPort => return None,
+            CommonOption::Persistence => {
+                let value = record.map(|record| switch(record.persistence() == Persistence::Kept));
+                ("bool", "on or off", switch(common.persistence), value, "Keep after a restart")
+            }
+            CommonOption::Autostart => {
+                let value = record.map(|record| switch(record.autostart() == Autostart::On));
+                ("bool", "on or off", switch(common.autostart), value, "Start by itself")
+            }
+            CommonOption::AllowLocalhost => {
+                let value = access.map(|access| switch(access.localhost == Allow::Yes));
+                ("bool", "on or off", switch(common.allow_localhost), value, "Reachable from this computer")
+            }
+            CommonOption::AllowLan => {
+                let value = access.map(|access| switch(access.lan == Allow::Yes));
+                ("bool", "on or off", switch(common.allow_lan), value, "Reachable from the local network")
+            }
+            CommonOption::ClientAuthorization => {
+                let is_on = |exposure: Exposure| switch(exposure.client_authorization == ClientAuthorization::On);
+                let default = switch(common.client_authorization);
+                ("bool", "on or off", default, exposure.map(is_on), "Only for authorised clients")
+            }
+            CommonOption::MaxStreams => {
+                let value = exposure.map(|exposure| number(exposure.max_streams.map(MaxStreams::number)));
+                let default = number(common.max_streams.map(NonZeroU16::get));
+                ("int", "1 to 65535, or off", default, value, "Most streams of a visitor")
+            }
+            CommonOption::Pow => {
+                let default = defence(common.pow.then(ProofOfWork::default));
+                let value = exposure.map(|exposure| defence(exposure.proof_of_work));
+                ("string", "on, off or RATE:BURST", default, value, "Defence against floods")
+            }
+        };
+        Some(OptionReport {
+            name: option.as_str().to_owned(),
+            kind,
+            label: label.to_owned(),
+            help: String::new(),
+            group: if option == CommonOption::ClientAuthorization { "access" } else { "service" },
+            change: common_change(option),
+            fits: fits.to_owned(),
+            choices: Vec::new(),
+            value: Some(OptionText::new(&value.unwrap_or_else(|| default.clone()))),
+            default: Some(default),
+            is_secret: false,
+            is_settable: true,
+        })
+    };
+    offered.filter_map(of).collect()
+}
+
+/// What it costs to change an option that every service has.
+const fn common_change(option: CommonOption) -> &'static str {
+    match option {
+        CommonOption::Autostart | CommonOption::Persistence => "nothing",
+        CommonOption::AllowLocalhost | CommonOption::AllowLan => "restart",
+        CommonOption::VirtualPort
+        | CommonOption::ClientAuthorization
+        | CommonOption::MaxStreams
+        | CommonOption::Pow => "republish",
     }
 }
 

@@ -146,7 +146,7 @@ fn what_makes_no_sense_for_clients_is_refused_and_changes_nothing() {
         (&["client", "remove", "web", "carol"], 6, &["Nothing was removed", "--yes"]),
         (&["client", "remove", "mumble", "carol", "--yes"], 3, &["\"mumble\" does not exist"]),
         (&["client"], 2, &[]),
-        (&["set-option", "web", "colour", "red"], 2, &["\"colour\" does not fit OPTION"]),
+        (&["set-option", "web", "colour", "red"], 2, &["has no option \"colour\""]),
         (&["set-option", "web", "pow", "2:1"], 2, &["burst", "RATE:BURST"]),
         (&["set-option", "web", "max-streams", "0"], 2, &["1 to 65535"]),
         (&["set-option", "web", "autostart", "on"], 2, &["persistence"]),

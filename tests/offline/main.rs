@@ -25,6 +25,7 @@ mod asking;
 mod clients;
 mod closed;
 mod damage;
+mod described;
 mod disk;
 mod end;
 mod given;

@@ -17,6 +17,16 @@ pub struct Available {
     pub title: String,
     /// What it is, in some words.
     pub description: String,
+    /// A page that explains it.
+    pub documentation: String,
+    /// The program with which people use it.
+    pub client_application: String,
+    /// An icon of the icon theme.
+    pub icon: String,
+    /// Directories that survive a reboot, if the service is persistent.
+    pub persistent_paths: Vec<String>,
+    /// Where its server listens, the main port first.
+    pub targets: Vec<String>,
     /// Whether its server is installed; `None` while nobody knows.
     pub installed: Option<bool>,
     /// Why it can not be had.
@@ -32,6 +42,15 @@ pub(super) fn available(desired: &Desired, observed: &Observed) -> BTreeMap<Serv
             Ok(descriptor) => Available {
                 title: descriptor.title.to_string(),
                 description: descriptor.description.to_string(),
+                documentation: descriptor.documentation.to_string(),
+                client_application: descriptor.client.title.to_string(),
+                icon: descriptor.icon.to_string(),
+                persistent_paths: descriptor
+                    .persist
+                    .iter()
+                    .filter_map(|persist| persist.path.iter().next().map(ToString::to_string))
+                    .collect(),
+                targets: descriptor.port.iter().map(|port| port.target.value.to_string()).collect(),
                 installed: if descriptor.needs_root().is_none() { Some(true) } else { told },
                 problem: None,
             },
@@ -45,6 +64,11 @@ fn missing(name: &ServiceName, unavailable: &Unavailable) -> Available {
     Available {
         title: name.to_string(),
         description: String::new(),
+        documentation: String::new(),
+        client_application: String::new(),
+        icon: String::new(),
+        persistent_paths: Vec::new(),
+        targets: Vec::new(),
         installed: None,
         problem: Some(unavailable.problem()),
     }
