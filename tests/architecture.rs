@@ -34,7 +34,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("key_files", &["zbus", "sled", "torut", "tokio", "std::net", "std::process", "SystemTime", "Instant"]),
     ("qr", &["zbus", "sled", "torut", "tokio", "std::fs", "std::net", "std::process", "SystemTime", "Instant"]),
     ("torctl", &["zbus", "sled"]),
-    ("adapters", &["zbus", "sled", "torut"]),
+    ("adapters", &["sled", "torut"]),
     ("sim", &["zbus", "sled", "torut", "std::fs", "std::process"]),
     ("bus", &["sled", "torut"]),
     ("cli", &["sled", "torut"]),

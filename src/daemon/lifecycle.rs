@@ -14,7 +14,9 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
-use crate::adapters::{ControlPort, ControlSource, ManagedTor, ManagedTorSettings, NoHost, SocketTables};
+use crate::adapters::{
+    ControlPort, ControlSource, ManagedTor, ManagedTorSettings, NoHost, SocketTables, Units, UnitsPlaces,
+};
 use crate::bus::{ListenError, Listener};
 use crate::controller::{Controller, Host, HostReach, Listening, Reactor, Stop, Tor};
 use crate::daemon::directories::{self, DirectoryError};
@@ -113,16 +115,33 @@ async fn live(settings: &Settings, credentials: Credentials) -> Result<(), Daemo
         return serve(running, listener, end, std::future::pending()).await;
     }
     let (tor, mut tor_task) = ControlPort::start(control_source(settings), credentials, facts.clone());
-    let (listening, mut listening_task) = SocketTables::start(facts);
-    let repertoire = Arc::new(repertoire::load(&settings.services, HostReach::None));
-    let running = Reactor::new(store, repertoire, (tor, listening, NoHost), incoming);
+    let (listening, mut listening_task) = SocketTables::start(facts.clone());
     let adapters = async {
         tokio::select! {
             _ = &mut tor_task => "the task that speaks with Tor",
             _ = &mut listening_task => "the task that watches the listeners",
         }
     };
-    let served = serve(running, listener, end, adapters).await;
+    let served = if settings.user {
+        drop(facts);
+        let repertoire = Arc::new(repertoire::load(&settings.services, HostReach::None));
+        let running = Reactor::new(store, repertoire, (tor, listening, NoHost), incoming);
+        serve(running, listener, end, adapters).await
+    } else {
+        let repertoire = Arc::new(repertoire::load(&settings.services, HostReach::Full));
+        let places = UnitsPlaces::of_system(&settings.runtime_directory);
+        let (host, mut host_task) = Units::start(places, &repertoire, facts);
+        let running = Reactor::new(store, repertoire, (tor, listening, host), incoming);
+        let adapters = async {
+            tokio::select! {
+                task = adapters => task,
+                _ = &mut host_task => "the task that speaks with systemd",
+            }
+        };
+        let served = serve(running, listener, end, adapters).await;
+        host_task.abort();
+        served
+    };
     // The loop took both ports with it; their tasks end by that.
     if !tor_task.is_finished() && tokio::time::timeout(ADAPTERS_PATIENCE, &mut tor_task).await.is_err() {
         warn!("the connection to Tor does not end in time");

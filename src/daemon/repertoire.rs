@@ -38,8 +38,13 @@ pub(super) fn load(setting: &ServicesSetting, reach: HostReach) -> Repertoire {
         }
         ServicesSetting::Only(path) => vec![source(path.clone(), Origin::Admin)],
     };
-    // The user that the controller runs as could do with it whatever it likes anyway.
-    let catalog = Catalog::load(&sources, Trust::RootAnd(geteuid().as_raw()));
+    let trust = match (setting, reach) {
+        // The helper believes nobody else.
+        (ServicesSetting::Installed { .. }, HostReach::Full) => Trust::Root,
+        // The user that the controller runs as could do with it whatever it likes anyway.
+        (ServicesSetting::Installed { .. } | ServicesSetting::Only(_), _) => Trust::RootAnd(geteuid().as_raw()),
+    };
+    let catalog = Catalog::load(&sources, trust);
     for problem in catalog.problems() {
         warn!("a directory of descriptors can not be used");
         debug!(%problem, "a directory of descriptors can not be used");

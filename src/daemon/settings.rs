@@ -159,6 +159,8 @@ pub(super) struct Settings {
     pub(super) log: String,
     /// Where descriptors are looked for.
     pub(super) services: ServicesSetting,
+    /// Whether it runs for one person, and has no host.
+    pub(super) user: bool,
 }
 
 /// Why the settings are not complete.
@@ -222,6 +224,7 @@ impl Settings {
                 Some(only) => ServicesSetting::Only(absolute(only)?),
                 None => ServicesSetting::Installed { personal: personal_services(user) },
             },
+            user,
             log: flags.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
         })
     }

@@ -81,8 +81,7 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
         let result = result.and_then(|()| self.has_come_about(&name, kind, digest));
         match &result {
             Ok(()) => self.host_retries.forget(&name),
-            // That it is lost comes as a fact, too, and voids this.
-            Err(HostError::ConnectionLost) => {}
+            // Where the connection is lost, that comes as a fact, too, and voids this.
             Err(cause) => self.hold_act(name.clone(), kind, cause),
         }
         if kind == ActKind::Uninstall {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! What becomes of clients, records and keys when the disk fails on the way.
+//! What becomes of clients, options, records and keys when the disk fails on the way.
 
 use std::path::Path;
 
@@ -152,4 +152,48 @@ fn a_client_without_a_service_is_damage() {
     let recovery = places.kept.view().recovery.clone();
     assert!(recovery.is_some() || places.kept.view().problem.is_some());
     assert!(places.services().values().all(|service| service.clients.is_empty() && service.wish == Wish::Disabled));
+}
+
+fn option_name() -> OptionName {
+    "server-password".parse().unwrap()
+}
+
+#[test]
+fn an_option_has_the_old_value_or_the_new_one_and_the_old_one_goes_as_soon_as_it_can() {
+    for place in PLACES {
+        for (skipped, failures) in [(0, 1), (0, 3), (1, 1)] {
+            let root = tempfile::tempdir().unwrap();
+            let places = private(root.path(), place);
+            let [old, new] = ["the-old-password", "the-new-password"].map(OptionText::new);
+            places.set_option(&web(), &option_name(), &old).unwrap();
+            assert_eq!(places.export(), Pending::Nothing);
+            faults::fail_syncs(skipped, failures);
+            let set = places.set_option(&web(), &option_name(), &new);
+            faults::fail_syncs(0, 0);
+            places.of(place).mend();
+            let found = places.options(&web()).unwrap();
+            let found = found.get(&option_name()).unwrap().expose();
+            assert!([old.expose(), new.expose()].contains(&found), "{place:?} {skipped} {failures}");
+            assert!(set.is_err() || found == new.expose(), "what is acknowledged holds");
+            if set.is_ok() {
+                assert_eq!(places.export(), Pending::Nothing);
+                assert!(!holds(root.path(), old.expose().as_bytes()), "{place:?} {skipped} {failures}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_service_that_could_not_be_added_leaves_none_of_its_secrets() {
+    for place in PLACES {
+        let root = tempfile::tempdir().unwrap();
+        let places = open(root.path());
+        let secrets = [(option_name(), OptionText::new("the-secret-password"))];
+        let key = OnionKey::generate().unwrap();
+        // The wish of a kept one is written first.
+        faults::fail_syncs(if place == Persistence::Kept { 1 } else { 0 }, 1);
+        let added = places.add(&record(place, ClientAuthorization::Off), &key, Wish::Enabled, &secrets);
+        assert!(added.is_err() && places.services().is_empty(), "{place:?}");
+        assert!(!holds(root.path(), b"the-secret-password"), "{place:?}");
+    }
 }
