@@ -16,3 +16,4 @@ pub mod sim;
 pub mod cli;
 pub mod daemon;
 mod errors;
+pub mod helper;

@@ -18,6 +18,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("bus", &["controller", "errors"]),
     ("cli", &["bus::api", "descriptor", "errors", "invitation", "key_files", "qr"]),
     ("daemon", &["adapters", "bus", "controller", "descriptor", "errors", "sim", "torctl"]),
+    ("helper", &["descriptor", "errors"]),
 ];
 
 /// What a module must not name at all, and why.
@@ -39,6 +40,8 @@ const NEVER: &[(&str, &[&str])] = &[
     ("bus", &["sled", "torut"]),
     ("cli", &["sled", "torut"]),
     ("daemon", &["zbus", "sled", "torut"]),
+    // It has root: no bus, no Tor, no store, no network, no shell.
+    ("helper", &["zbus", "sled", "torut", "tokio", "std::net", "/bin/sh", "\"sh\"", "bash"]),
 ];
 
 fn root() -> &'static Path {

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! One act on one service, from the command line to what is told.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tails_server_state::ServiceName;
+
+use super::error::Error;
+use super::hook::Hook;
+use super::ledger::Ledger;
+use super::places::DESCRIPTORS;
+use super::report::Report;
+use super::{apply, install, uninstall, withdraw};
+use crate::descriptor::{Catalog, Origin, ServiceDescriptor, Source, Trust};
+
+/// Do one of the few things that need root, for one service. Started by systemd for the controller.
+#[derive(Debug, clap::Parser)]
+#[command(name = "tails-server-helper", version)]
+pub(super) struct Arguments {
+    /// What to do
+    #[arg(value_enum)]
+    act: Act,
+    /// The service
+    name: ServiceName,
+}
+
+/// What can be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Act {
+    /// Install what the service needs; nothing of it starts
+    Install,
+    /// Configure, confine and start the server as people wish
+    Apply,
+    /// Stop the server and undo all that apply did
+    Withdraw,
+    /// Withdraw, delete the data and remove the packages that install brought
+    Uninstall,
+}
+
+impl Act {
+    /// The word of the command line.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::Apply => "apply",
+            Self::Withdraw => "withdraw",
+            Self::Uninstall => "uninstall",
+        }
+    }
+}
+
+/// All that an act works with.
+pub(super) struct Work {
+    pub(super) name: ServiceName,
+    pub(super) report: Report,
+    pub(super) ledger: Ledger,
+    /// What the service is, or why nobody knows: it can be withdrawn all the same.
+    known: Result<Known, Option<Error>>,
+}
+
+/// A service that can be used.
+pub(super) struct Known {
+    pub(super) descriptor: Arc<ServiceDescriptor>,
+    pub(super) hook: Option<Hook>,
+}
+
+impl Work {
+    /// What the service is.
+    pub(super) fn known(&mut self) -> Result<(Arc<ServiceDescriptor>, Option<Hook>), Error> {
+        match &mut self.known {
+            Ok(known) => Ok((Arc::clone(&known.descriptor), known.hook.clone())),
+            Err(error) => Err(error.take().unwrap_or(Error::Bug("the same error twice"))),
+        }
+    }
+
+    /// The hook, if the descriptor can be used and has one.
+    pub(super) fn hook(&self) -> Option<&Hook> {
+        self.known.as_ref().ok()?.hook.as_ref()
+    }
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
+    let service = arguments.name.as_str();
+    let report = Report::begin(arguments.act, service)?;
+    let begun = Ledger::open(service);
+    let ledger = match begun {
+        Ok(ledger) => ledger,
+        Err(error) => return tell(&report, Err(error)),
+    };
+    let known = find(service).map_err(Some);
+    let mut work = Work { name: arguments.name.clone(), report, ledger, known };
+    let result = match arguments.act {
+        Act::Install => install::install(&mut work),
+        Act::Apply => apply::apply(&mut work),
+        Act::Withdraw => withdraw::withdraw(&mut work),
+        Act::Uninstall => uninstall::uninstall(&mut work),
+    };
+    tell(&work.report, result)
+}
+
+fn tell(report: &Report, result: Result<super::report::Told, Error>) -> Result<(), Error> {
+    report.end(&result)?;
+    result.map(drop)
+}
+
+/// Looks for the descriptor where only root can have put it.
+fn find(service: &str) -> Result<Known, Error> {
+    let origins = [Origin::Vendor, Origin::Admin];
+    let sources = DESCRIPTORS.map(PathBuf::from).into_iter().zip(origins);
+    let sources: Vec<Source> = sources.map(|(path, origin)| Source { path, origin }).collect();
+    let catalog = Catalog::load(&sources, Trust::Root);
+    let Some(entry) = catalog.get(service) else {
+        return match catalog.problems() {
+            [] => Err(Error::Unknown(service.to_owned())),
+            // It may be in there.
+            [problem, ..] => Err(Error::descriptor(service, problem)),
+        };
+    };
+    let descriptor = match &entry.descriptor {
+        Ok(descriptor) => Arc::clone(descriptor),
+        Err(broken) => return Err(Error::descriptor(service, broken)),
+    };
+    let source = sources.iter().find(|source| source.origin == entry.origin);
+    let directory = source.map(|source| source.path.join(service)).ok_or(Error::Bug("a descriptor from nowhere"))?;
+    let hook = descriptor.hook.as_ref().map(|hook| Hook::new(hook, &directory));
+    Ok(Known { descriptor, hook })
+}

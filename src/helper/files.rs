@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Directories and files, made so that a crash leaves the old or the new, and no link of another user is followed.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Stat, Uid, fchmod,
+    fchown, flock, fstat, fsync, mkdirat, openat, openat2, renameat, renameat_with, statat, unlinkat,
+};
+use rustix::io::Errno;
+
+use super::error::Error;
+use super::users::Owner;
+
+/// What something new is called until it is whole.
+const HALF: &str = ".tails-server-half";
+
+/// An open directory, to which no link has led.
+#[derive(Debug)]
+pub(super) struct Directory {
+    handle: OwnedFd,
+    path: PathBuf,
+}
+
+impl Directory {
+    /// A directory that is there. It may belong to the user of a server: what is done in it follows nothing.
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        match openat2(CWD, path, flags, Mode::empty(), resolve) {
+            Ok(handle) => Ok(Self { handle, path: path.to_owned() }),
+            Err(Errno::LOOP) => Err(Error::Unsafe { path: path.to_owned(), why: "a link leads to it, or it is one" }),
+            Err(Errno::NOTDIR) => Err(Error::Unsafe { path: path.to_owned(), why: "it is no directory" }),
+            Err(cause) => Err(Error::file("open", path)(cause)),
+        }
+    }
+
+    /// A directory of ours: root's, and nobody else may write it. Made if it is missing.
+    pub(super) fn ours(path: &Path, mode: u32) -> Result<Self, Error> {
+        if is_missing(path)? {
+            Self::parent(path)?.make(path, Owner::ROOT, mode)?;
+        }
+        let directory = Self::open(path)?;
+        let about = fstat(&directory.handle).map_err(Error::file("look at", path))?;
+        if about.st_uid != 0 {
+            return Err(Error::Unsafe { path: path.to_owned(), why: "it does not belong to root" });
+        }
+        if about.st_mode & 0o022 != 0 {
+            return Err(Error::Unsafe { path: path.to_owned(), why: "others than root may write it" });
+        }
+        Ok(directory)
+    }
+
+    /// The directory that something is in.
+    pub(super) fn parent(path: &Path) -> Result<Self, Error> {
+        Self::open(path.parent().ok_or(Error::Bug("a path without a directory"))?)
+    }
+
+    /// A directory in it that is ours alone.
+    pub(super) fn enter(&self, name: &str, mode: u32) -> Result<Self, Error> {
+        Self::ours(&self.path.join(name), mode)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn handle(&self) -> &OwnedFd {
+        &self.handle
+    }
+
+    /// Gives something in it the last part of `to` as its name, durably.
+    pub(super) fn rename(&self, name: &str, to: &Path) -> Result<(), Error> {
+        let renamed = renameat(&self.handle, name, &self.handle, file_name(to)?);
+        renamed.and_then(|()| fsync(&self.handle)).map_err(Error::file("make", to))
+    }
+
+    /// Waits until nobody else has locked it. The lock goes with this handle, also by a crash.
+    pub(super) fn lock(&self) -> Result<(), Error> {
+        flock(&self.handle, FlockOperation::LockExclusive).map_err(Error::file("lock", &self.path))
+    }
+
+    /// Makes a directory in it, with its owner from the first moment. One that is there stays as it is.
+    pub(super) fn make(&self, path: &Path, owner: Owner, mode: u32) -> Result<(), Error> {
+        let name = file_name(path)?;
+        let half = half(name);
+        let wrong = || Error::file("make", path);
+        // What a crash has left is empty.
+        unlinkat(&self.handle, &half, AtFlags::REMOVEDIR).or_else(unless_missing).map_err(wrong())?;
+        mkdirat(&self.handle, &half, Mode::RWXU).map_err(wrong())?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = openat(&self.handle, &half, flags, Mode::empty()).map_err(wrong())?;
+        give(&made, owner, mode).map_err(wrong())?;
+        match renameat_with(&self.handle, &half, &self.handle, name, RenameFlags::NOREPLACE) {
+            Ok(()) => fsync(&self.handle).map_err(wrong()),
+            Err(Errno::EXIST) => unlinkat(&self.handle, &half, AtFlags::REMOVEDIR).map_err(wrong()),
+            Err(cause) => Err(wrong()(cause)),
+        }
+    }
+
+    /// Writes a file: after a crash there is the one before, or all of this.
+    pub(super) fn write(&self, name: &str, contents: &[u8], owner: Owner, mode: u32) -> Result<(), Error> {
+        let path = self.path.join(name);
+        let half = half(OsStr::new(name));
+        let write = || -> io::Result<()> {
+            unlinkat(&self.handle, &half, AtFlags::empty()).or_else(unless_missing)?;
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let mut file = File::from(openat(&self.handle, &half, flags, Mode::RUSR | Mode::WUSR)?);
+            file.write_all(contents)?;
+            give(&file, owner, mode)?;
+            renameat(&self.handle, &half, &self.handle, name)?;
+            Ok(fsync(&self.handle)?)
+        };
+        write().map_err(Error::file("write", &path))
+    }
+
+    /// What is in a regular file, at most so much; `None` if there is none.
+    pub(super) fn read(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.path.join(name);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = match openat(&self.handle, name, flags, Mode::empty()) {
+            Ok(handle) => File::from(handle),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP | Errno::NXIO) => return Err(Error::Unsafe { path, why: "it is no regular file" }),
+            Err(cause) => return Err(Error::file("read", &path)(cause)),
+        };
+        if !is_regular(&fstat(&file).map_err(Error::file("look at", &path))?) {
+            return Err(Error::Unsafe { path, why: "it is no regular file" });
+        }
+        let mut contents = Vec::new();
+        file.take(most.saturating_add(1)).read_to_end(&mut contents).map_err(Error::file("read", &path))?;
+        if u64::try_from(contents.len()).is_ok_and(|length| length > most) {
+            return Err(Error::Unsafe { path, why: "it is too large" });
+        }
+        Ok(Some(contents))
+    }
+
+    /// Removes a file; one that is not there is no error.
+    pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
+        let removed = unlinkat(&self.handle, name, AtFlags::empty()).or_else(unless_missing);
+        removed.map_err(Error::file("remove", &self.path.join(name)))
+    }
+
+    /// Removes a directory with all that is in it, without following anything.
+    pub(super) fn remove_all(&self, name: &str) -> Result<(), Error> {
+        let path = self.path.join(name);
+        match std::fs::remove_dir_all(&path) {
+            Ok(()) => fsync(&self.handle).map_err(Error::file("remove", &path)),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(cause) => Err(Error::file("remove", &path)(cause)),
+        }
+    }
+
+    /// The names of what is in it.
+    pub(super) fn names(&self) -> Result<Vec<String>, Error> {
+        let read = || -> Result<Vec<String>, Errno> {
+            let mut names = Vec::new();
+            for entry in Dir::read_from(&self.handle)? {
+                let name = entry?.file_name().to_string_lossy().into_owned();
+                if !matches!(name.as_str(), "." | "..") {
+                    names.push(name);
+                }
+            }
+            names.sort();
+            Ok(names)
+        };
+        read().map_err(Error::file("read", &self.path))
+    }
+}
+
+/// Whether nothing is there, not even a link that leads nowhere.
+pub(super) fn is_missing(path: &Path) -> Result<bool, Error> {
+    match statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => Ok(false),
+        Err(Errno::NOENT) => Ok(true),
+        Err(cause) => Err(Error::file("look at", path)(cause)),
+    }
+}
+
+/// Undoes what we have made: an empty file, or a directory with nothing in it. Whatever has more in it stays.
+pub(super) fn unmake(path: &Path) -> Result<(), Error> {
+    let about = match statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(about) => about,
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+        Err(cause) => return Err(Error::file("look at", path)(cause)),
+    };
+    let parent = Directory::parent(path)?;
+    let name = file_name(path)?;
+    let removed = if is_regular(&about) && about.st_size == 0 {
+        unlinkat(&parent.handle, name, AtFlags::empty())
+    } else if FileType::from_raw_mode(about.st_mode) == FileType::Directory {
+        unlinkat(&parent.handle, name, AtFlags::REMOVEDIR)
+    } else {
+        Ok(())
+    };
+    match removed {
+        Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::BUSY) => Ok(()),
+        Err(cause) => Err(Error::file("remove", path)(cause)),
+    }
+}
+
+fn give(file: impl AsFd, owner: Owner, mode: u32) -> Result<(), Errno> {
+    // The mode last: giving a file away may clear bits of it.
+    fchown(&file, Some(Uid::from_raw(owner.user)), Some(Gid::from_raw(owner.group)))?;
+    fchmod(&file, Mode::from_raw_mode(mode))?;
+    fsync(&file)
+}
+
+pub(super) fn is_regular(about: &Stat) -> bool {
+    FileType::from_raw_mode(about.st_mode) == FileType::RegularFile
+}
+
+fn file_name(path: &Path) -> Result<&OsStr, Error> {
+    path.file_name().ok_or(Error::Bug("a path without a name"))
+}
+
+fn half(name: &OsStr) -> std::ffi::OsString {
+    let mut half = name.to_owned();
+    half.push(HALF);
+    half
+}
+
+fn unless_missing(cause: Errno) -> Result<(), Errno> {
+    if cause == Errno::NOENT { Ok(()) } else { Err(cause) }
+}

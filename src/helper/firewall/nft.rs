@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The rules in nftables: one table for all services, replaced whole and at once. nft(8)
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::{LAN, Rules};
+use crate::helper::error::Error;
+use crate::helper::program::{NFT, feed};
+
+/// Whether packets from outside may be led to 127.0.0.1. ip-sysctl, route_localnet
+const ROUTE_LOCALNET: &str = "/proc/sys/net/ipv4/conf/all/route_localnet";
+
+/// Makes these rules the only ones of ours.
+pub(super) fn load(all: &[Rules], tor: u32) -> Result<(), Error> {
+    let has_lan = all.iter().any(|rules| rules.access.lan);
+    // Open after the guard is there, and closed before it goes.
+    if !has_lan {
+        route(false)?;
+    }
+    feed(NFT, &["--file", "-"], &table(all, tor))?;
+    if has_lan { route(true) } else { Ok(()) }
+}
+
+fn route(is_on: bool) -> Result<(), Error> {
+    let path = Path::new(ROUTE_LOCALNET);
+    let wanted = if is_on { "1" } else { "0" };
+    let current = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
+    if current.trim() == wanted { Ok(()) } else { std::fs::write(path, wanted).map_err(Error::file("write", path)) }
+}
+
+fn table(all: &[Rules], tor: u32) -> String {
+    // Made and deleted: so that it can be deleted whether it was there or not.
+    let mut text = "table inet tails_server\ndelete table inet tails_server\n".to_owned();
+    if all.is_empty() {
+        return text;
+    }
+    let ports = |choose: fn(&Rules) -> bool| {
+        let chosen = all.iter().filter(|rules| choose(rules)).flat_map(|rules| rules.ports.iter().copied());
+        chosen.collect::<Vec<u16>>()
+    };
+    text.push_str("table inet tails_server {\n");
+    // What is sent to 127.0.0.1 from outside is dropped before any of it is led there: as the kernel does by itself as long
+    // as route_localnet is off.
+    text.push_str("chain guard {\ntype filter hook prerouting priority raw; policy accept;\n");
+    text.push_str("iifname != \"lo\" ip daddr 127.0.0.0/8 drop\n}\n");
+    text.push_str("chain lan {\ntype nat hook prerouting priority dstnat; policy accept;\n");
+    for port in ports(|rules| rules.access.lan) {
+        let from = LAN.join(", ");
+        // Writing to a text does not fail.
+        let _ = writeln!(
+            text,
+            "iifname != \"lo\" ip saddr {{ {from} }} fib daddr type local tcp dport {port} dnat ip to 127.0.0.1:{port}"
+        );
+    }
+    text.push_str("}\nchain localhost {\ntype filter hook output priority filter; policy accept;\n");
+    for port in ports(|rules| !rules.access.localhost) {
+        let _ = writeln!(text, "oifname \"lo\" tcp dport {port} meta skuid != {tor} reject with tcp reset");
+    }
+    text.push_str("}\n}\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::helper::wishes::Access;
+
+    #[test]
+    fn each_service_has_the_rules_that_it_needs_and_no_others() {
+        let rules = |port, localhost, lan| Rules { ports: vec![port], access: Access { localhost, lan } };
+        let text = table(&[rules(1, true, true), rules(2, false, false)], 101);
+        assert!(text.contains("tcp dport 1 dnat ip to 127.0.0.1:1") && !text.contains("dport 2 dnat"), "{text}");
+        assert!(text.contains("tcp dport 2 meta skuid != 101 reject") && !text.contains("dport 1 meta"), "{text}");
+        assert_eq!(table(&[], 101), "table inet tails_server\ndelete table inet tails_server\n");
+    }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `install`: packages and users. Nothing of what is installed starts, not even at the next boot.
+
+use super::act::Work;
+use super::error::Error;
+use super::packages;
+use super::program::{SYSUSERS, feed};
+use super::report::Told;
+use super::units::{self, State};
+use crate::descriptor::ServiceDescriptor;
+
+pub(super) fn install(work: &mut Work) -> Result<Told, Error> {
+    let (descriptor, _) = work.known()?;
+    work.report.progress(0, "preparing")?;
+    packages::repair()?;
+    let needs = packages::choose(&descriptor.install)?;
+    let mut absent = Vec::new();
+    for name in &needs {
+        if !packages::is_installed(name)? {
+            absent.push(name.clone());
+        }
+    }
+    work.ledger.entries.needs = needs;
+    if !absent.is_empty() {
+        guard(work, &descriptor)?;
+        for name in packages::would_bring(&absent, &descriptor.install)? {
+            if !work.ledger.entries.brought.contains(&name) {
+                work.ledger.entries.brought.push(name);
+            }
+        }
+        // It has to be known before it is done, or nobody would remove it.
+        work.ledger.save()?;
+        packages::install(&absent, &descriptor.install, &work.report)?;
+    }
+    work.ledger.save()?;
+    release(work, &descriptor)?;
+    for user in &descriptor.user {
+        feed(SYSUSERS, &["-"], &user.sysusers_line())?;
+    }
+    Ok(Told::default())
+}
+
+/// Masks the units that the packages bring. Those that are there already belong to somebody else, and stay as they are.
+fn guard(work: &mut Work, descriptor: &ServiceDescriptor) -> Result<(), Error> {
+    let provided = descriptor.unit.as_ref().is_some_and(|unit| unit.provided.is_some());
+    let own = descriptor.unit.iter().filter(|_| !provided).flat_map(|unit| unit.name.iter());
+    let units: Vec<String> = own.chain(&descriptor.install.quiet).map(ToString::to_string).collect();
+    for unit in units {
+        let is_known = work.ledger.entries.guarded.contains(&unit);
+        if !is_known && State::of(&unit)?.load != "not-found" {
+            continue;
+        }
+        if !is_known {
+            work.ledger.entries.guarded.push(unit.clone());
+            work.ledger.save()?;
+        }
+        units::mask(&unit)?;
+    }
+    Ok(())
+}
+
+/// Lets the unit of the service be started, once nothing starts it by itself. What the service does not use stays masked.
+fn release(work: &mut Work, descriptor: &ServiceDescriptor) -> Result<(), Error> {
+    for unit in work.ledger.entries.guarded.clone() {
+        // Disabled while it is masked: there is no moment at which a power cut would leave it open.
+        units::disable(&unit)?;
+        if !descriptor.install.quiet.iter().any(|quiet| quiet.as_str() == unit) {
+            units::unmask(&unit)?;
+        }
+    }
+    Ok(())
+}

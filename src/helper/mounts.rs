@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What the server sees where: rendered files over packaged ones, and persistent directories over those that a reboot
+//! forgets, in the drop-in of its unit.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::syncfs;
+
+use super::error::Error;
+use super::files::{Directory, is_missing};
+use super::ledger::{Kind, Ledger};
+use super::places::KEPT;
+use super::program::{CP, run};
+use super::users::Owner;
+use crate::descriptor::{Access, Alternatives, FolderMount, Persist, ServiceDescriptor, ServicePath};
+
+/// Where the persistent directories of a service are on this computer.
+#[derive(Debug)]
+pub(super) struct Layout<'a> {
+    directories: Vec<Kept<'a>>,
+}
+
+/// A persistent directory.
+#[derive(Debug)]
+struct Kept<'a> {
+    persist: &'a Persist,
+    /// Where the server looks for it.
+    path: &'a ServicePath,
+    /// Where it is, if it is persistent now.
+    source: Option<PathBuf>,
+}
+
+impl<'a> Layout<'a> {
+    pub(super) fn new(descriptor: &'a ServiceDescriptor, is_kept: bool) -> Result<Self, Error> {
+        let kept = Path::new(KEPT).join(descriptor.name.as_str());
+        let mut directories = Vec::new();
+        for persist in &descriptor.persist {
+            let path = existing(&persist.path)?;
+            let source = is_kept.then(|| kept.join(path.as_str().trim_start_matches('/').replace('/', "=")));
+            directories.push(Kept { persist: &persist.value, path, source });
+        }
+        Ok(Self { directories })
+    }
+
+    /// Where something is, which the server finds at `path`.
+    pub(super) fn place(&self, path: &Path) -> PathBuf {
+        let within = self.directories.iter().find_map(|kept| {
+            let source = kept.source.as_ref()?;
+            Some(source.join(path.strip_prefix(kept.path.as_path()).ok()?))
+        });
+        within.unwrap_or_else(|| path.to_owned())
+    }
+
+    /// Whether data has to be copied, for which the server has to be stopped.
+    pub(super) fn moves(&self) -> Result<bool, Error> {
+        for kept in &self.directories {
+            if let Some(source) = &kept.source
+                && is_missing(source)?
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Makes the directories. Those that become persistent take along what is in them.
+    pub(super) fn prepare(&self, service: &str, ledger: &mut Ledger) -> Result<(), Error> {
+        for Kept { persist, path, source } in &self.directories {
+            let owner = Owner::find(persist.owner.as_str(), persist.group.as_str())?;
+            let mode = u32::from(persist.mode.bits());
+            ledger.make_directory(path.as_path(), owner, mode, Kind::Data)?;
+            let Some(source) = source.as_ref().filter(|source| is_missing(source).unwrap_or(true)) else { continue };
+            let all = Directory::ours(Path::new(KEPT), 0o711)?.enter(service, 0o711)?;
+            let half = source.with_extension("half");
+            let name = half.file_name().and_then(|name| name.to_str()).ok_or(Error::Bug("no name"))?;
+            all.remove_all(name)?;
+            let words = ["--archive", "--one-file-system", "--no-target-directory", "--"].map(Path::new);
+            run(CP, &[&words[..], &[path.as_path(), half.as_path()]].concat())?;
+            let copy = Directory::open(&half)?;
+            syncfs(copy.handle()).map_err(Error::file("sync", &half))?;
+            all.rename(name, source)?;
+        }
+        Ok(())
+    }
+
+    /// The lines of the drop-in.
+    fn lines(&self, drop_in: &mut String) {
+        for kept in &self.directories {
+            if let Some(source) = &kept.source {
+                bind(drop_in, "BindPaths", source, kept.path.as_path());
+            }
+        }
+    }
+}
+
+/// The first path that exists, or the first.
+pub(super) fn existing(paths: &Alternatives<ServicePath>) -> Result<&ServicePath, Error> {
+    for path in paths.iter() {
+        if !is_missing(path.as_path())? {
+            return Ok(path);
+        }
+    }
+    paths.iter().next().ok_or(Error::Bug("no alternative"))
+}
+
+/// The drop-in that makes a unit ours.
+pub(super) fn drop_in(
+    descriptor: &ServiceDescriptor,
+    files: &[(PathBuf, PathBuf)],
+    folders: &[FolderMount<'_>],
+    layout: &Layout<'_>,
+    lan: Option<&str>,
+) -> String {
+    let mut text = "# Made by Tails Server, and gone when the service is withdrawn.\n[Service]\n".to_owned();
+    layout.lines(&mut text);
+    for (from, to) in files {
+        bind(&mut text, "BindReadOnlyPaths", from, to);
+    }
+    for mount in folders {
+        let key = match mount.access {
+            Access::Read => "BindReadOnlyPaths",
+            Access::Write => "BindPaths",
+        };
+        bind(&mut text, key, &layout.place(mount.folder.as_path()), mount.mount.as_path());
+    }
+    for (key, value) in descriptor.confinement_settings() {
+        setting(&mut text, key, &value);
+    }
+    let is_provided = descriptor.unit.as_ref().is_some_and(|unit| unit.provided.is_some());
+    if !is_provided {
+        // An init script that does not find its server lets it run, and nobody would know: so systemd ends all of it.
+        setting(&mut text, "KillMode", "control-group");
+    }
+    if let Some(ranges) = lan {
+        setting(&mut text, "IPAddressAllow", ranges);
+    }
+    text
+}
+
+fn bind(text: &mut String, key: &str, from: &Path, to: &Path) {
+    setting(text, key, &format!("{}:{}", quoted(from), quoted(to)));
+}
+
+fn setting(text: &mut String, key: &str, value: &str) {
+    // Writing to a text does not fail.
+    let _ = writeln!(text, "{key}={value}");
+}
+
+/// A path as systemd reads it: in quotes, and without specifiers. systemd.syntax(7), systemd.unit(5)
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy().replace('\\', r"\\").replace('"', "\\\"").replace('%', "%%");
+    format!("\"{text}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_mean_nothing_else_to_systemd() {
+        assert_eq!(quoted(Path::new(r#"/home/a/My "100%" \site: x"#)), r#""/home/a/My \"100%%\" \\site: x""#);
+    }
+}

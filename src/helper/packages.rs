@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Debian packages, by apt: those that are there are used as they are.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+
+use super::error::Error;
+use super::program::{APT_CACHE, APT_GET, DPKG, DPKG_QUERY, attempt, cannot, command, run};
+use super::report::Report;
+use crate::descriptor::Install;
+
+/// What apt is always told: no questions, no terminal, files that the administrator has changed stay as they are. Who has
+/// locked the packages gets two minutes: unattended-upgrades takes one.
+const ALWAYS: &[&str] = &[
+    "--quiet",
+    "--yes",
+    "--option=Dpkg::Use-Pty=0",
+    "--option=DPkg::Lock::Timeout=120",
+    "--option=Dpkg::Options::=--force-confdef",
+    "--option=Dpkg::Options::=--force-confold",
+];
+/// How much of an installation is downloading, in percent, as far as anybody can say.
+const DOWNLOAD_SHARE: f32 = 30.0;
+
+/// Which packages the service uses: of alternatives the first that is installed, or else the first that apt knows.
+pub(super) fn choose(install: &Install) -> Result<Vec<String>, Error> {
+    let mut is_fresh = false;
+    loop {
+        match choose_known(install)? {
+            Ok(chosen) => return Ok(chosen),
+            Err(unknown) if is_fresh => return Err(Error::NoPackage(unknown)),
+            Err(_) => update()?,
+        }
+        is_fresh = true;
+    }
+}
+
+fn choose_known(install: &Install) -> Result<Result<Vec<String>, String>, Error> {
+    let mut chosen = Vec::new();
+    for alternatives in &install.packages {
+        let names: Vec<&str> = alternatives.iter().map(|name| name.as_str()).collect();
+        let mut found = None;
+        for name in &names {
+            if found.is_none() && is_installed(name)? {
+                found = Some(*name);
+            }
+        }
+        for name in &names {
+            if found.is_none() && attempt(APT_CACHE, &["show", "--no-all-versions", name])?.status.success() {
+                found = Some(*name);
+            }
+        }
+        match found {
+            Some(name) => chosen.push(name.to_owned()),
+            None => return Ok(Err(names.join(", "))),
+        }
+    }
+    Ok(Ok(chosen))
+}
+
+/// That all are installed, or else which one is not.
+pub(super) fn require(install: &Install) -> Result<(), Error> {
+    for alternatives in &install.packages {
+        let mut is_there = false;
+        for name in alternatives.iter() {
+            is_there = is_there || is_installed(name.as_str())?;
+        }
+        if !is_there {
+            let first = alternatives.iter().next().map(ToString::to_string);
+            return Err(Error::NotInstalled(first.unwrap_or_default()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a package is there with all of it.
+pub(super) fn is_installed(name: &str) -> Result<bool, Error> {
+    let answer = attempt(DPKG_QUERY, &["--show", "--showformat=${db:Status-Status}\n", name])?;
+    Ok(answer.status.success() && answer.stdout.lines().any(|status| status == "installed"))
+}
+
+/// Ends what another run, or anybody, has left half done.
+pub(super) fn repair() -> Result<(), Error> {
+    let answer = attempt(DPKG, &["--configure", "--pending"])?;
+    // What is not configured now will say so again when apt runs. A lock is waited for there, too.
+    let _ = answer.status;
+    Ok(())
+}
+
+/// All that would be installed with these packages.
+pub(super) fn would_bring(packages: &[String], install: &Install) -> Result<Vec<String>, Error> {
+    let text = run(APT_GET, &[&["--simulate"], &words("install", install.recommends, packages)[..]].concat())?;
+    Ok(simulated(&text, "Inst").into_iter().collect())
+}
+
+/// Installs packages, and tells how far it is.
+pub(super) fn install(packages: &[String], install: &Install, report: &Report) -> Result<(), Error> {
+    let arguments = words("install", install.recommends, packages);
+    let mut command = command(APT_GET);
+    command.arg("--option=APT::Status-Fd=1").args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(cannot(APT_GET))?;
+    // In a thread of its own: who fills one of the two pipes while nobody reads it waits for ever.
+    let errors = child.stderr.take().map(|mut stderr| {
+        std::thread::spawn(move || {
+            let mut text = Vec::new();
+            // What can not be read is not told.
+            let _ = stderr.read_to_end(&mut text);
+            String::from_utf8_lossy(&text).into_owned()
+        })
+    });
+    let mut last = None;
+    for line in child.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).split(b'\n')) {
+        let Ok(line) = line else { break };
+        let line = String::from_utf8_lossy(&line);
+        let Some((percent, what)) = progress(&line) else { continue };
+        if last.as_ref() != Some(&(percent, what.to_owned())) {
+            report.progress(percent, what)?;
+            last = Some((percent, what.to_owned()));
+        }
+    }
+    let status = child.wait().map_err(cannot(APT_GET))?;
+    let errors = errors.and_then(|errors| errors.join().ok()).unwrap_or_default();
+    if status.success() { Ok(()) } else { Err(failure(&errors, status)) }
+}
+
+/// Removes packages with their configuration, unless others would go with them.
+pub(super) fn purge(packages: &[String]) -> Result<Purged, Error> {
+    if packages.is_empty() {
+        return Ok(Purged::All);
+    }
+    let arguments = words("purge", false, packages);
+    let text = run(APT_GET, &[&["--simulate"], &arguments[..]].concat())?;
+    let going = &simulated(&text, "Remv") | &simulated(&text, "Purg");
+    if going.iter().any(|name| !packages.contains(name)) {
+        return Ok(Purged::NeededByOthers);
+    }
+    let answer = attempt(APT_GET, &arguments)?;
+    if answer.status.success() { Ok(Purged::All) } else { Err(failure(&answer.stderr, answer.status)) }
+}
+
+/// What became of packages that were to be removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purged {
+    /// They are gone.
+    All,
+    /// Others, which were not installed for us, depend on them.
+    NeededByOthers,
+}
+
+fn update() -> Result<(), Error> {
+    let answer = attempt(APT_GET, &[ALWAYS, &["update"]].concat())?;
+    if answer.status.success() { Ok(()) } else { Err(failure(&answer.stderr, answer.status)) }
+}
+
+fn words<'a>(verb: &'a str, recommends: bool, packages: &'a [String]) -> Vec<&'a str> {
+    let recommended = if recommends { "--install-recommends" } else { "--no-install-recommends" };
+    let packages = packages.iter().map(String::as_str);
+    ALWAYS.iter().copied().chain([recommended, verb, "--"]).chain(packages).collect()
+}
+
+/// `Inst NAME (...)`, and the like.
+fn simulated(text: &str, verb: &str) -> BTreeSet<String> {
+    let line = |line: &str| {
+        let mut words = line.split_ascii_whitespace();
+        let is_it = words.next() == Some(verb);
+        // Of another architecture: NAME:ARCHITECTURE.
+        is_it.then(|| words.next())?.and_then(|name| name.split(':').next()).map(str::to_owned)
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// `dlstatus:NUMBER:PERCENT:TEXT`, `pmstatus:PACKAGE:PERCENT:TEXT`. README.progress-reporting of apt
+fn progress(line: &str) -> Option<(u8, &str)> {
+    let (kind, rest) = line.split_once(':')?;
+    let (subject, rest) = rest.split_once(':')?;
+    let (percent, _) = rest.split_once(':')?;
+    let percent = percent.parse::<f32>().ok()?.clamp(0.0, 100.0);
+    let (percent, what) = match kind {
+        "dlstatus" => (percent * DOWNLOAD_SHARE / 100.0, "download"),
+        "pmstatus" => (DOWNLOAD_SHARE + percent * (100.0 - DOWNLOAD_SHARE) / 100.0, subject),
+        _ => return None,
+    };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=100")]
+    Some((percent.round() as u8, what))
+}
+
+/// Why apt failed, for those who can do something about it.
+fn failure(stderr: &str, status: std::process::ExitStatus) -> Error {
+    let about = |needle: &str| stderr.lines().find(|line| line.contains(needle));
+    if about("Could not get lock").is_some() || about("Unable to acquire the dpkg frontend lock").is_some() {
+        return Error::Locked;
+    }
+    let offline = ["Failed to fetch", "Could not resolve", "Temporary failure resolving"];
+    match offline.iter().find_map(|needle| about(needle)) {
+        Some(line) => Error::Offline(line.trim_start_matches("E: ").to_owned()),
+        None => super::program::failed(APT_GET, stderr, status),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_apt_says_of_its_progress_is_understood() {
+        assert_eq!(progress("dlstatus:1:50:Retrieving file 1 of 2"), Some((15, "download")));
+        assert_eq!(progress("pmstatus:mumble-server:50.0:Unpacking"), Some((65, "mumble-server")));
+        assert_eq!(progress("pmstatus:dpkg-exec:100.0000:Running dpkg"), Some((100, "dpkg-exec")));
+        for text in ["", "Setting up x: y", "pmerror:a:1:b", "pmstatus:a:b:c", "pmstatus:a:NaN"] {
+            assert_eq!(progress(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_simulation_would_do_is_understood() {
+        let text = "NOTE: This is only a simulation!\nInst liba (1 x [amd64])\nInst b:i386 (2 x)\nConf liba (1 x)\n";
+        assert_eq!(simulated(text, "Inst"), BTreeSet::from(["liba".to_owned(), "b".to_owned()]));
+    }
+}

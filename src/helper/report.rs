@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What the helper tells the controller: files that all may read, with no secret in them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::act::Act;
+use super::error::Error;
+use super::files::Directory;
+use super::places::STATE;
+use super::users::Owner;
+
+const OUTCOME: &str = "outcome.json";
+const PROGRESS: &str = "progress.json";
+
+/// Where one act on one service is told.
+pub(super) struct Report {
+    /// The directory of the service.
+    pub(super) directory: Directory,
+    act: Act,
+}
+
+/// What an act that went well has to tell.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// What people should know of it, beside that it went well.
+    pub(super) notes: Vec<String>,
+    /// The unit that runs the server.
+    pub(super) unit: Option<String>,
+    /// SHA-256 of the wishes.
+    pub(super) digest: Option<String>,
+    /// What was found out, by option.
+    pub(super) probes: BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct Outcome<'a> {
+    format: u32,
+    act: &'a str,
+    result: &'a str,
+    message: String,
+    hint: Option<String>,
+    unit: Option<&'a str>,
+    digest: Option<&'a str>,
+    probes: &'a BTreeMap<String, String>,
+}
+
+#[derive(Serialize)]
+struct Progress<'a> {
+    act: &'a str,
+    percent: u8,
+    what: &'a str,
+}
+
+impl Report {
+    /// For one act; waits until no other act on the same service goes on.
+    pub(super) fn begin(act: Act, service: &str) -> Result<Self, Error> {
+        let directory = Directory::ours(Path::new(STATE), 0o755)?.enter(service, 0o755)?;
+        directory.lock()?;
+        Ok(Self { directory, act })
+    }
+
+    /// How far it is.
+    pub(super) fn progress(&self, percent: u8, what: &str) -> Result<(), Error> {
+        self.write(PROGRESS, &Progress { act: self.act.as_str(), percent, what })
+    }
+
+    /// How it ended.
+    pub(super) fn end(&self, result: &Result<Told, Error>) -> Result<(), Error> {
+        let nothing = Told::default();
+        let (word, message, hint, told) = match result {
+            Ok(told) => ("done", told.notes.join("; "), None, told),
+            Err(error) => ("failed", crate::errors::with_causes(error), Some(error.hint()), &nothing),
+        };
+        let outcome = Outcome {
+            format: 1,
+            act: self.act.as_str(),
+            result: word,
+            message,
+            hint,
+            unit: told.unit.as_deref(),
+            digest: told.digest.as_deref(),
+            probes: &told.probes,
+        };
+        self.write(OUTCOME, &outcome)?;
+        self.directory.remove(PROGRESS)
+    }
+
+    fn write(&self, name: &str, what: &impl Serialize) -> Result<(), Error> {
+        let text = serde_json::to_vec(what).map_err(|_| Error::Bug("a report that can not be written"))?;
+        self.directory.write(name, &text, Owner::ROOT, 0o644)
+    }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `uninstall`: nothing is left of the service but the users of the system, whose numbers nobody else shall get.
+
+use std::path::Path;
+
+use super::act::Work;
+use super::error::Error;
+use super::files::{Directory, is_missing};
+use super::packages::{self, Purged};
+use super::places::KEPT;
+use super::report::Told;
+use super::units;
+use super::withdraw::withdraw;
+use crate::descriptor::Moment;
+
+pub(super) fn uninstall(work: &mut Work) -> Result<Told, Error> {
+    let told = withdraw(work)?;
+    if let Some(hook) = work.hook() {
+        hook.call(Moment::Uninstalling, &work.report.directory, None)?;
+    }
+    let notes = remove_packages(work)?;
+    work.ledger.strike_scaffold()?;
+    for path in work.ledger.entries.data.iter().rev() {
+        if !is_missing(path)? {
+            remove(path)?;
+        }
+    }
+    if !is_missing(Path::new(KEPT))? {
+        Directory::ours(Path::new(KEPT), 0o711)?.remove_all(work.name.as_str())?;
+    }
+    work.ledger.remove()?;
+    Ok(Told { notes, ..told })
+}
+
+/// What was installed for this service and is of no use to another of ours.
+fn remove_packages(work: &mut Work) -> Result<Vec<String>, Error> {
+    packages::repair()?;
+    if work.ledger.hand_over()? {
+        return Ok(vec!["packages stay, because another service needs them".to_owned()]);
+    }
+    let mut brought = Vec::new();
+    for name in &work.ledger.entries.brought {
+        if packages::is_installed(name)? {
+            brought.push(name.clone());
+        }
+    }
+    if packages::purge(&brought)? == Purged::NeededByOthers {
+        return Ok(vec!["packages stay, because others depend on them".to_owned()]);
+    }
+    for unit in &work.ledger.entries.guarded {
+        units::unmask(unit)?;
+    }
+    Ok(Vec::new())
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or(Error::Bug("data without a name"))?;
+    let parent = Directory::parent(path)?;
+    let is_directory = std::fs::symlink_metadata(path).is_ok_and(|about| about.is_dir());
+    if is_directory { parent.remove_all(name) } else { parent.remove(name) }
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! Units of systemd, by systemctl.
+
+use std::path::{Path, PathBuf};
+
+use super::error::Error;
+use super::files::{Directory, is_missing};
+use super::places::RUNTIME_UNITS;
+use super::program::{JOURNALCTL, SYSTEMCTL, SYSV_INSTALL, attempt, run};
+use super::users::Owner;
+use crate::descriptor::ServiceDescriptor;
+
+/// The drop-in that makes a unit ours.
+const DROP_IN: &str = "50-tails-server.conf";
+
+/// What systemd knows of a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct State {
+    /// `loaded`, `not-found`, `masked`, ...
+    pub(super) load: String,
+    /// `active`, `inactive`, `failed`, ...
+    pub(super) active: String,
+    /// Whether it knows how to read its configuration again.
+    pub(super) can_reload: bool,
+}
+
+impl State {
+    pub(super) fn of(unit: &str) -> Result<Self, Error> {
+        let text = run(SYSTEMCTL, &["show", "--property=LoadState,ActiveState,CanReload", "--", unit])?;
+        let value = |key: &str| {
+            let found = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+            found.unwrap_or_default().to_owned()
+        };
+        Ok(Self { load: value("LoadState"), active: value("ActiveState"), can_reload: value("CanReload") == "yes" })
+    }
+
+    /// Whether processes of it run, or soon will.
+    pub(super) fn is_running(&self) -> bool {
+        !matches!(self.active.as_str(), "inactive" | "failed" | "")
+    }
+}
+
+/// The unit that runs a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Chosen<'a> {
+    pub(super) name: String,
+    /// The text of one that comes with the descriptor.
+    pub(super) provided: Option<&'a str>,
+}
+
+/// The unit of a service; of alternatives the first that exists.
+pub(super) fn choose(descriptor: &ServiceDescriptor) -> Result<Option<Chosen<'_>>, Error> {
+    let Some(unit) = &descriptor.unit else { return Ok(None) };
+    let provided = unit.provided.as_ref().map(|name| descriptor.companion(name));
+    let mut names = unit.name.iter().map(ToString::to_string);
+    if provided.is_some() {
+        return Ok(names.next().map(|name| Chosen { name, provided }));
+    }
+    let mut first = None;
+    for name in names {
+        if State::of(&name)?.load == "loaded" {
+            return Ok(Some(Chosen { name, provided }));
+        }
+        first.get_or_insert(name);
+    }
+    Err(Error::NoUnit(first.unwrap_or_default()))
+}
+
+/// Whether we have configured it since the last boot.
+pub(super) fn is_ours(unit: &str) -> Result<bool, Error> {
+    Ok(!is_missing(&drop_in_directory(unit).join(DROP_IN))?)
+}
+
+/// Lays down the drop-in, and the unit if it is one of ours. The drop-in first: it never runs unconfined.
+pub(super) fn lay(unit: &Chosen<'_>, drop_in: &str) -> Result<(), Error> {
+    let units = Directory::ours(Path::new(RUNTIME_UNITS), 0o755)?;
+    let directory = Directory::ours(&drop_in_directory(&unit.name), 0o755)?;
+    directory.write(DROP_IN, drop_in.as_bytes(), Owner::ROOT, 0o644)?;
+    if let Some(text) = unit.provided {
+        units.write(&unit.name, text.as_bytes(), Owner::ROOT, 0o644)?;
+    }
+    reread()
+}
+
+/// Takes away what [`lay`] has laid down, of a unit that is stopped.
+pub(super) fn take_away(unit: &str, is_provided: bool) -> Result<(), Error> {
+    let path = drop_in_directory(unit);
+    if is_provided {
+        Directory::ours(Path::new(RUNTIME_UNITS), 0o755)?.remove(unit)?;
+    }
+    if !is_missing(&path)? {
+        Directory::ours(&path, 0o755)?.remove(DROP_IN)?;
+        super::files::unmake(&path)?;
+    }
+    reread()?;
+    // One that has failed would be remembered as such; one that has not is no reason to fail.
+    attempt(SYSTEMCTL, &["reset-failed", "--", unit]).map(drop)
+}
+
+/// Starts it, or starts it anew; waits until it is up.
+pub(super) fn restart(unit: &str) -> Result<(), Error> {
+    // Too many starts in a row are no reason to refuse one that a person asks for.
+    attempt(SYSTEMCTL, &["reset-failed", "--", unit])?;
+    let answer = attempt(SYSTEMCTL, &["restart", "--", unit])?;
+    if answer.status.success() {
+        return Ok(());
+    }
+    let last = attempt(JOURNALCTL, &["--unit", unit, "--lines=1", "--output=cat", "--no-pager", "--quiet"])?;
+    let words = [last.stdout.trim(), answer.stderr.trim()];
+    let reason = words.into_iter().find(|words| !words.is_empty()).unwrap_or("nobody says why").to_owned();
+    Err(Error::Start { unit: unit.to_owned(), reason })
+}
+
+/// Shows files to a server that runs, and has it read them again, if it knows how. False if it has to be restarted.
+pub(super) fn refresh(unit: &str, files: &[(PathBuf, PathBuf)], reload: bool) -> Result<bool, Error> {
+    for (from, to) in files {
+        let (from, to) = (from.display().to_string(), to.display().to_string());
+        if !attempt(SYSTEMCTL, &["bind", "--read-only", "--", unit, &from, &to])?.status.success() {
+            return Ok(false);
+        }
+    }
+    Ok(!reload || attempt(SYSTEMCTL, &["reload", "--", unit])?.status.success())
+}
+
+/// Stops it; waits until it is down.
+pub(super) fn stop(unit: &str) -> Result<(), Error> {
+    run(SYSTEMCTL, &["stop", "--", unit]).map(drop)
+}
+
+/// Lets nothing start it, also over a reboot.
+pub(super) fn mask(unit: &str) -> Result<(), Error> {
+    run(SYSTEMCTL, &["mask", "--", unit]).map(drop)
+}
+
+/// Lets it be started again.
+pub(super) fn unmask(unit: &str) -> Result<(), Error> {
+    run(SYSTEMCTL, &["unmask", "--", unit]).map(drop)
+}
+
+/// Has it not start at boot. It may be masked: that is how it is never open for a moment.
+pub(super) fn disable(unit: &str) -> Result<(), Error> {
+    // One that is only an init script has nothing that systemctl could disable while it is masked.
+    let answer = attempt(SYSTEMCTL, &["disable", "--quiet", "--", unit])?;
+    let script = unit.strip_suffix(".service").filter(|name| Path::new("/etc/init.d").join(name).is_file());
+    if let Some(name) = script {
+        return run(SYSV_INSTALL, &["disable", name]).map(drop);
+    }
+    if answer.status.success() || State::of(unit)?.load == "not-found" {
+        return Ok(());
+    }
+    Err(super::program::failed(SYSTEMCTL, &answer.stderr, answer.status))
+}
+
+/// Has systemd read all units again.
+pub(super) fn reread() -> Result<(), Error> {
+    run(SYSTEMCTL, &["daemon-reload"]).map(drop)
+}
+
+fn drop_in_directory(unit: &str) -> PathBuf {
+    Path::new(RUNTIME_UNITS).join(format!("{unit}.d"))
+}

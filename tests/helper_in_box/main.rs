@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The privileged helper on a real Debian. The controller is played by the test: it writes wishes as its user, and has the
+//! units started over the system bus, so that polkit decides.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests may fail by panicking"
+)]
+
+mod host;
+mod mumble;
+mod rights;
+mod services;
