@@ -157,7 +157,7 @@ fn lay_files(work: &mut Work, rendered: &[RenderedFile<'_>]) -> Result<Vec<(Path
         work.ledger.make_file(path)?;
         let owner = Owner::find(file.owner.as_str(), file.group.as_str())?;
         let name = format!("{number}-{}", file.template.as_str());
-        directory.write(&name, contents.expose().as_bytes(), owner, u32::from(file.mode.bits()))?;
+        directory.supersede(&name, contents.expose().as_bytes(), owner, u32::from(file.mode.bits()))?;
         files.push((directory.path().join(&name), path.to_owned()));
     }
     Ok(files)
@@ -185,6 +185,7 @@ fn bring_up(
     };
     if !is_refreshed {
         units::restart(&unit.name)?;
+        state.enter(FILES, 0o700)?.forget()?;
         if let Some(hook) = hook {
             hook.call(Moment::Started, state, Some(options))?;
         }

@@ -18,6 +18,8 @@ use super::users::Owner;
 
 /// What something new is called until it is whole.
 const HALF: &str = ".tails-server-half";
+/// What follows the name of something that was superseded, and a number.
+const BEFORE: &str = ".before-";
 
 /// An open directory, to which no link has led.
 #[derive(Debug)]
@@ -104,18 +106,60 @@ impl Directory {
 
     /// Writes a file: after a crash there is the one before, or all of this.
     pub(super) fn write(&self, name: &str, contents: &[u8], owner: Owner, mode: u32) -> Result<(), Error> {
-        let path = self.path.join(name);
         let half = half(OsStr::new(name));
         let write = || -> io::Result<()> {
             unlinkat(&self.handle, &half, AtFlags::empty()).or_else(unless_missing)?;
-            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let mut file = File::from(openat(&self.handle, &half, flags, Mode::RUSR | Mode::WUSR)?);
-            file.write_all(contents)?;
-            give(&file, owner, mode)?;
+            self.write_half(&half, contents, owner, mode)?;
             renameat(&self.handle, &half, &self.handle, name)?;
             Ok(fsync(&self.handle)?)
         };
+        write().map_err(Error::file("write", &self.path.join(name)))
+    }
+
+    /// Writes a file that is laid over others in servers that run. The one before keeps a name until [`Self::forget`]: what
+    /// has none any more can not be covered by anything, and would uncover what it has covered.
+    pub(super) fn supersede(&self, name: &str, contents: &[u8], owner: Owner, mode: u32) -> Result<(), Error> {
+        let path = self.path.join(name);
+        if is_missing(&path)? {
+            return self.write(name, contents, owner, mode);
+        }
+        let wrong = || Error::file("write", &path);
+        let about = statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW).map_err(wrong())?;
+        let most = u64::try_from(contents.len()).unwrap_or(u64::MAX);
+        let is_same = (about.st_uid, about.st_gid, about.st_mode & 0o7777) == (owner.user, owner.group, mode)
+            && u64::try_from(about.st_size) == Ok(most)
+            && self.read(name, most)?.as_deref() == Some(contents);
+        if is_same {
+            return Ok(());
+        }
+        let names = self.names()?;
+        let mut spare =
+            (0..).map(|number: u32| format!("{name}{BEFORE}{number}")).filter(|spare| !names.contains(spare));
+        let mut put_aside = |half: &OsStr| -> Result<(), Errno> {
+            // There are endlessly many numbers.
+            let spare = spare.next().ok_or(Errno::OVERFLOW)?;
+            renameat(&self.handle, half, &self.handle, spare)
+        };
+        let half = half(OsStr::new(name));
+        let mut write = || -> io::Result<()> {
+            put_aside(&half).or_else(unless_missing)?;
+            self.write_half(&half, contents, owner, mode)?;
+            renameat_with(&self.handle, &half, &self.handle, name, RenameFlags::EXCHANGE)?;
+            Ok(put_aside(&half)?)
+        };
         write().map_err(Error::file("write", &path))
+    }
+
+    /// Removes all that was superseded: nothing that runs sees it any more.
+    pub(super) fn forget(&self) -> Result<(), Error> {
+        self.names()?.iter().filter(|name| name.contains(BEFORE)).try_for_each(|name| self.remove(name))
+    }
+
+    fn write_half(&self, half: &OsStr, contents: &[u8], owner: Owner, mode: u32) -> io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut file = File::from(openat(&self.handle, half, flags, Mode::RUSR | Mode::WUSR)?);
+        file.write_all(contents)?;
+        Ok(give(&file, owner, mode)?)
     }
 
     /// What is in a regular file, at most so much; `None` if there is none.

@@ -43,6 +43,9 @@ impl Host {
         host.run(&["systemd-sysusers"]);
         host.run(&["systemd-tmpfiles", "--create", "tails-server.conf"]);
         host.run(&["systemctl", "daemon-reload"]);
+        // A box has all of /proc/sys read-only; a computer has not.
+        host.run(&["mount", "--bind", "/proc/sys/net", "/proc/sys/net"]);
+        host.run(&["mount", "-o", "remount,bind,rw", "/proc/sys/net"]);
         Some(host)
     }
 

@@ -9,7 +9,9 @@
     reason = "helpers of tests may fail by panicking"
 )]
 
+mod choices;
 mod host;
+mod killed;
 mod mumble;
 mod rights;
 mod services;

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! What people choose about a server that runs: who reaches it, what is kept, and what a change costs.
+
+use std::io::Read;
+
+use serde_json::{Value, json};
+use tails_box::{Machine, Options, Release, may_boot};
+
+use crate::host::{Host, wishes};
+
+const SERVICE: &str = "ngircd";
+const UNIT: &str = "ngircd.service";
+const PORT: u16 = 6667;
+
+fn wish(pairs: &[(&str, Value)]) -> Value {
+    let mut wishes = wishes(SERVICE, json!({ "password": "abc" }));
+    for (key, value) in pairs {
+        wishes[*key] = value.clone();
+    }
+    wishes
+}
+
+/// Whether somebody in the LAN reaches the server: a connection alone is not enough, it has to answer.
+fn reached_from_lan(machine: &Machine) -> bool {
+    use std::io::Write;
+    let Ok(mut stream) = machine.neighbour().unwrap().connect(PORT) else { return false };
+    stream.set_read_timeout(Some(crate::host::PATIENCE)).unwrap();
+    stream.write_all(b"PASS abc\r\nNICK lan\r\nUSER a 0 * :a\r\n").unwrap();
+    let mut byte = [0];
+    stream.read(&mut byte).unwrap() == 1
+}
+
+#[test]
+fn the_lan_and_this_computer_reach_a_server_as_long_as_people_wish() {
+    if !may_boot("the_lan_and_this_computer_reach_a_server_as_long_as_people_wish") {
+        return;
+    }
+    for release in Release::ALL {
+        let Some(host) = Host::boot(release, Options::new().with_lan()) else { continue };
+        host.done("install", SERVICE);
+        let apply = |pairs: &[(&str, Value)]| {
+            host.wish(SERVICE, &wish(pairs));
+            host.done("apply", SERVICE);
+            host.wait_listening("127.0.0.1:6667");
+        };
+        let connects_as = |user: &str| {
+            let script = "exec 3<>/dev/tcp/127.0.0.1/6667";
+            host.machine.attempt_as(user, &["timeout", "20", "bash", "-c", script]).unwrap().status.success()
+        };
+        apply(&[]);
+        assert!(!reached_from_lan(&host.machine), "{release}");
+        assert!(connects_as("nobody"));
+
+        apply(&[("allow-lan", json!(true))]);
+        assert!(reached_from_lan(&host.machine), "{release}: {}", host.run(&["nft", "list", "ruleset"]));
+        assert_eq!(host.listening(), ["127.0.0.1:6667"], "it listens on loopback all the same");
+
+        apply(&[("allow-lan", json!(true)), ("allow-localhost", json!(false))]);
+        assert!(reached_from_lan(&host.machine));
+        assert!(!connects_as("nobody") && !connects_as("root"), "{release}");
+        assert!(connects_as("debian-tor"), "{release}: Tor always does");
+
+        apply(&[]);
+        assert!(!reached_from_lan(&host.machine), "{release}");
+        assert!(connects_as("nobody"), "{release}");
+
+        apply(&[("allow-lan", json!(true))]);
+        host.done("withdraw", SERVICE);
+        assert_eq!(host.run(&["nft", "list", "tables"]), "", "{release}");
+        assert_eq!(host.run(&["cat", "/proc/sys/net/ipv4/conf/all/route_localnet"]), "0\n");
+    }
+}
+
+#[test]
+fn a_change_costs_visitors_no_more_than_it_says() {
+    if !may_boot("a_change_costs_visitors_no_more_than_it_says") {
+        return;
+    }
+    for release in Release::ALL {
+        let Some(host) = Host::boot(release, Options::new()) else { continue };
+        host.done("install", SERVICE);
+        let apply = |options: Value| {
+            host.wish(SERVICE, &wish(&[("options", options)]));
+            host.done("apply", SERVICE);
+            host.main_pid(UNIT)
+        };
+        let first = apply(json!({ "password": "abc", "motd": "one" }));
+        host.wait_listening("127.0.0.1:6667");
+        let hello = "PASS abc\r\nNICK a\r\nUSER a 0 * :a\r\n";
+        assert!(host.talk(PORT, hello, "- one").contains("- one"), "{release}");
+        assert_eq!(apply(json!({ "password": "abc", "motd": "two" })), first, "{release}: a reload is enough");
+        assert!(host.talk(PORT, hello, "- two").contains("- two"), "{release}: it has read the new file");
+        assert_ne!(apply(json!({ "password": "abc", "motd": "two", "max-users": "5" })), first, "{release}");
+    }
+}
+
+#[test]
+fn what_is_kept_survives_a_reboot_and_takes_along_what_was_there() {
+    if !may_boot("what_is_kept_survives_a_reboot_and_takes_along_what_was_there") {
+        return;
+    }
+    let Some(mut host) = Host::boot(Release::Bookworm, Options::new().with_disk()) else { return };
+    let service = "gobby";
+    let wish = |host: &Host, is_kept: bool| {
+        let mut wishes = wishes(service, json!({ "password": "abc" }));
+        wishes["persistence"] = json!(is_kept);
+        host.wish(service, &wishes);
+        host.done("apply", service)["probes"]["tls-fingerprint"].as_str().unwrap().to_owned()
+    };
+    host.done("install", service);
+    let print = wish(&host, false);
+    host.run(&["sh", "-c", "echo text > /var/lib/tails-gobby/note && chown tails-gobby: /var/lib/tails-gobby/note"]);
+    assert_eq!(wish(&host, true), print, "the certificate moves along");
+    let see = |host: &Host| host.seen_by("tails-gobby.service", "/var/lib/tails-gobby/note");
+    assert_eq!(see(&host), "text\n");
+    host.run(&["sh", "-c", "echo more >> '/var/lib/tails-server-data/gobby/var=lib=tails-gobby/note'"]);
+    assert_eq!(see(&host), "text\nmore\n");
+    host.run(&["sync"]);
+    host.machine.power_cut().unwrap();
+    assert!(host.listening().is_empty());
+    // What Tails forgets.
+    host.run(&["rm", "-r", "/var/lib/tails-gobby"]);
+    assert_eq!(wish(&host, true), print);
+    assert_eq!(see(&host), "text\nmore\n");
+    assert_ne!(wish(&host, false), print, "what is not kept is another one");
+    host.done("uninstall", service);
+    assert_eq!(
+        host.run(&[
+            "sh",
+            "-c",
+            "ls -d /var/lib/tails-gobby /var/lib/tails-server-data/gobby 2>&1 | grep -v cannot || true"
+        ]),
+        ""
+    );
+}
+
+#[test]
+fn what_runs_already_is_left_alone() {
+    if !may_boot("what_runs_already_is_left_alone") {
+        return;
+    }
+    let Some(host) = Host::boot(Release::Bookworm, Options::new()) else { return };
+    host.machine.install(&[SERVICE]).unwrap();
+    host.wait_listening("0.0.0.0:6667");
+    let pid = host.main_pid(UNIT);
+    host.done("install", SERVICE);
+    host.wish(SERVICE, &wish(&[]));
+    let refused = host.refused("apply", SERVICE);
+    assert_eq!(refused, "ngircd.service is running, and Tails Server did not start it");
+    host.done("withdraw", SERVICE);
+    host.done("uninstall", SERVICE);
+    assert_eq!(host.main_pid(UNIT), pid, "neither stopped nor removed");
+    host.run(&["systemctl", "disable", "--now", UNIT]);
+    host.done("apply", SERVICE);
+    assert_eq!(host.listening(), ["127.0.0.1:6667"]);
+}
