@@ -66,7 +66,7 @@ pub(super) fn apply(work: &mut Work) -> Result<Told, Error> {
     let drop_in = mounts::drop_in(&descriptor, &files, &folders, &layout, lan.as_deref());
     after.describe(&drop_in, unit.as_ref(), &rendered);
     if let Some(unit) = &unit {
-        units::lay(unit, &drop_in)?;
+        units::lay(unit, &drop_in, &work.report.directory)?;
     }
     let notes = firewall::open(&work.report.directory, &descriptor, wishes.access)?;
     let effort = match &before {

@@ -9,7 +9,7 @@ mod nft;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use tails_server_state::Target;
+use tails_server_state::{ServiceName, Target};
 
 use super::error::Error;
 use super::files::{Directory, is_missing};
@@ -106,6 +106,9 @@ fn all() -> Result<Vec<Rules>, Error> {
     let directory = Directory::ours(Path::new(STATE), 0o755)?;
     let mut all = Vec::new();
     for service in directory.names()? {
+        if service.parse::<ServiceName>().is_err() {
+            continue;
+        }
         let state = directory.enter(&service, 0o755)?;
         let Some(text) = state.read(FILE, MOST_BYTES)? else { continue };
         let path = state.path().join(FILE);

@@ -40,14 +40,15 @@ pub(super) fn install(work: &mut Work) -> Result<Told, Error> {
     Ok(Told::default())
 }
 
-/// Masks the units that the packages bring. Those that are there already belong to somebody else, and stay as they are.
+/// Masks the units that the packages bring. One that runs is somebody else's, and stays as it is. One that is only there is
+/// not: the init script of a package that was removed stays, and would start with the package.
 fn guard(work: &mut Work, descriptor: &ServiceDescriptor) -> Result<(), Error> {
     let provided = descriptor.unit.as_ref().is_some_and(|unit| unit.provided.is_some());
     let own = descriptor.unit.iter().filter(|_| !provided).flat_map(|unit| unit.name.iter());
     let units: Vec<String> = own.chain(&descriptor.install.quiet).map(ToString::to_string).collect();
     for unit in units {
         let is_known = work.ledger.entries.guarded.contains(&unit);
-        if !is_known && State::of(&unit)?.load != "not-found" {
+        if !is_known && State::of(&unit)?.is_running() {
             continue;
         }
         if !is_known {
@@ -65,6 +66,7 @@ fn release(work: &mut Work, descriptor: &ServiceDescriptor) -> Result<(), Error>
         // Disabled while it is masked: there is no moment at which a power cut would leave it open.
         units::disable(&unit)?;
         if !descriptor.install.quiet.iter().any(|quiet| quiet.as_str() == unit) {
+            units::guard(&unit, work.name.as_str())?;
             units::unmask(&unit)?;
         }
     }

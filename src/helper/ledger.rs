@@ -68,6 +68,20 @@ impl Ledger {
         Ok(false)
     }
 
+    /// Leaves packages to any other service, so that they go with the last that has use for them.
+    pub(super) fn bequeath(&self, packages: &[String]) -> Result<(), Error> {
+        if packages.is_empty() {
+            return Ok(());
+        }
+        for name in self.directory.names()?.iter().filter(|name| name.ends_with(".json") && **name != self.file) {
+            if let Some(mut other) = read(&self.directory, name)? {
+                join(&mut other.brought, packages);
+                return write(&self.directory, name, &other);
+            }
+        }
+        Ok(())
+    }
+
     /// Makes it durable.
     pub(super) fn save(&self) -> Result<(), Error> {
         write(&self.directory, &self.file, &self.entries)

@@ -124,28 +124,35 @@ pub(super) fn install(packages: &[String], install: &Install, report: &Report) -
     if status.success() { Ok(()) } else { Err(failure(&errors, status)) }
 }
 
-/// Removes packages with their configuration, unless others would go with them.
-pub(super) fn purge(packages: &[String]) -> Result<Purged, Error> {
-    if packages.is_empty() {
-        return Ok(Purged::All);
+/// Removes packages with their configuration, but for those that take others with them; what stays.
+pub(super) fn purge(packages: &[String]) -> Result<Vec<String>, Error> {
+    let (mut going, mut left) = (packages.to_vec(), Vec::new());
+    if !takes_along(&going)?.is_empty() {
+        going.clear();
+        for name in packages {
+            let is_alone = takes_along(std::slice::from_ref(name))?.iter().all(|other| packages.contains(other));
+            if is_alone { &mut going } else { &mut left }.push(name.clone());
+        }
     }
-    let arguments = words("purge", false, packages);
-    let text = run(APT_GET, &[&["--simulate"], &arguments[..]].concat())?;
-    let going = &simulated(&text, "Remv") | &simulated(&text, "Purg");
-    if going.iter().any(|name| !packages.contains(name)) {
-        return Ok(Purged::NeededByOthers);
+    if going.is_empty() {
+        return Ok(left);
     }
-    let answer = attempt(APT_GET, &arguments)?;
-    if answer.status.success() { Ok(Purged::All) } else { Err(failure(&answer.stderr, answer.status)) }
+    // With all of these gone at once, still none of the others may go.
+    if !takes_along(&going)?.is_empty() {
+        return Ok(packages.to_vec());
+    }
+    let answer = attempt(APT_GET, &words("purge", false, &going))?;
+    if answer.status.success() { Ok(left) } else { Err(failure(&answer.stderr, answer.status)) }
 }
 
-/// What became of packages that were to be removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purged {
-    /// They are gone.
-    All,
-    /// Others, which were not installed for us, depend on them.
-    NeededByOthers,
+/// What else would be removed with these packages.
+fn takes_along(packages: &[String]) -> Result<Vec<String>, Error> {
+    if packages.is_empty() {
+        return Ok(Vec::new());
+    }
+    let text = run(APT_GET, &[&["--simulate"], &words("purge", false, packages)[..]].concat())?;
+    let removed = &simulated(&text, "Remv") | &simulated(&text, "Purg");
+    Ok(removed.into_iter().filter(|name| !packages.contains(name)).collect())
 }
 
 fn update() -> Result<(), Error> {

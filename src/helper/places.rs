@@ -13,5 +13,7 @@ pub(super) const LEDGERS: &str = "/var/lib/tails-server-helper";
 pub(super) const KEPT: &str = "/var/lib/tails-server-data";
 /// Units and drop-ins that a reboot forgets.
 pub(super) const RUNTIME_UNITS: &str = "/run/systemd/system";
+/// Units and drop-ins of the administrator, which stay.
+pub(super) const SYSTEM_UNITS: &str = "/etc/systemd/system";
 /// The descriptors as installed, and those of the administrator, which take their place.
 pub(super) const DESCRIPTORS: [&str; 2] = ["/usr/share/tails-server/services", "/etc/tails-server/services"];

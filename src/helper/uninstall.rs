@@ -6,7 +6,7 @@ use std::path::Path;
 use super::act::Work;
 use super::error::Error;
 use super::files::{Directory, is_missing};
-use super::packages::{self, Purged};
+use super::packages;
 use super::places::KEPT;
 use super::report::Told;
 use super::units;
@@ -44,13 +44,14 @@ fn remove_packages(work: &mut Work) -> Result<Vec<String>, Error> {
             brought.push(name.clone());
         }
     }
-    if packages::purge(&brought)? == Purged::NeededByOthers {
-        return Ok(vec!["packages stay, because others depend on them".to_owned()]);
-    }
+    let left = packages::purge(&brought)?;
     for unit in &work.ledger.entries.guarded {
+        units::unguard(unit)?;
         units::unmask(unit)?;
     }
-    Ok(Vec::new())
+    work.ledger.bequeath(&left)?;
+    let gone = work.ledger.entries.needs.iter().all(|name| !left.contains(name));
+    Ok(if gone { Vec::new() } else { vec!["packages stay, because others depend on them".to_owned()] })
 }
 
 fn remove(path: &Path) -> Result<(), Error> {

@@ -5,13 +5,18 @@ use std::path::{Path, PathBuf};
 
 use super::error::Error;
 use super::files::{Directory, is_missing};
-use super::places::RUNTIME_UNITS;
+use super::places::{RUNTIME_UNITS, STATE, SYSTEM_UNITS};
 use super::program::{JOURNALCTL, SYSTEMCTL, SYSV_INSTALL, attempt, run};
 use super::users::Owner;
 use crate::descriptor::ServiceDescriptor;
 
 /// The drop-in that makes a unit ours.
 const DROP_IN: &str = "50-tails-server.conf";
+
+/// The drop-in without which a unit of a package could be started by anybody, before it is ours.
+const GUARD: &str = "50-tails-server-guard.conf";
+/// What is there, in the directory of the service, as long as the unit is ours.
+const CONFINED: &str = "confined";
 
 /// What systemd knows of a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,19 +77,21 @@ pub(super) fn is_ours(unit: &str) -> Result<bool, Error> {
 }
 
 /// Lays down the drop-in, and the unit if it is one of ours. The drop-in first: it never runs unconfined.
-pub(super) fn lay(unit: &Chosen<'_>, drop_in: &str) -> Result<(), Error> {
+pub(super) fn lay(unit: &Chosen<'_>, drop_in: &str, state: &Directory) -> Result<(), Error> {
     let units = Directory::ours(Path::new(RUNTIME_UNITS), 0o755)?;
     let directory = Directory::ours(&drop_in_directory(&unit.name), 0o755)?;
     directory.write(DROP_IN, drop_in.as_bytes(), Owner::ROOT, 0o644)?;
     if let Some(text) = unit.provided {
         units.write(&unit.name, text.as_bytes(), Owner::ROOT, 0o644)?;
     }
-    reread()
+    reread()?;
+    state.write(CONFINED, b"", Owner::ROOT, 0o644)
 }
 
 /// Takes away what [`lay`] has laid down, of a unit that is stopped.
-pub(super) fn take_away(unit: &str, is_provided: bool) -> Result<(), Error> {
+pub(super) fn take_away(unit: &str, is_provided: bool, state: &Directory) -> Result<(), Error> {
     let path = drop_in_directory(unit);
+    state.remove(CONFINED)?;
     if is_provided {
         Directory::ours(Path::new(RUNTIME_UNITS), 0o755)?.remove(unit)?;
     }
@@ -151,9 +158,36 @@ pub(super) fn disable(unit: &str) -> Result<(), Error> {
     Err(super::program::failed(SYSTEMCTL, &answer.stderr, answer.status))
 }
 
+/// Has a unit of a package start only while it is ours, over reboots and upgrades: the scripts of a package start its server
+/// when it is upgraded, some of them also one that is disabled.
+pub(super) fn guard(unit: &str, service: &str) -> Result<(), Error> {
+    let directory = Directory::ours(&guard_directory(unit), 0o755)?;
+    let text = format!(
+        "# Made by Tails Server, and gone when the service is uninstalled: until it is applied, nothing starts it.\n\
+         [Unit]\nConditionPathExists={STATE}/{service}/{CONFINED}\n"
+    );
+    directory.write(GUARD, text.as_bytes(), Owner::ROOT, 0o644)?;
+    reread()
+}
+
+/// Takes the guard away.
+pub(super) fn unguard(unit: &str) -> Result<(), Error> {
+    let path = guard_directory(unit);
+    if is_missing(&path)? {
+        return Ok(());
+    }
+    Directory::ours(&path, 0o755)?.remove(GUARD)?;
+    super::files::unmake(&path)?;
+    reread()
+}
+
 /// Has systemd read all units again.
 pub(super) fn reread() -> Result<(), Error> {
     run(SYSTEMCTL, &["daemon-reload"]).map(drop)
+}
+
+fn guard_directory(unit: &str) -> PathBuf {
+    Path::new(SYSTEM_UNITS).join(format!("{unit}.d"))
 }
 
 fn drop_in_directory(unit: &str) -> PathBuf {

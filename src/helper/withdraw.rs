@@ -18,7 +18,7 @@ pub(super) fn withdraw(work: &mut Work) -> Result<Told, Error> {
         if let Some(hook) = work.hook() {
             hook.call(Moment::Withdrawn, state, None)?;
         }
-        units::take_away(unit, *is_provided)?;
+        units::take_away(unit, *is_provided, state)?;
     }
     firewall::close(state)?;
     state.remove_all(FILES)?;

@@ -4,9 +4,9 @@
 use std::io::Read;
 
 use serde_json::{Value, json};
-use tails_box::{Machine, Options, Release, may_boot};
+use tails_box::{Machine, Options, Release, may_boot, wait_until};
 
-use crate::host::{Host, wishes};
+use crate::host::{Host, PATIENCE, wishes};
 
 const SERVICE: &str = "ngircd";
 const UNIT: &str = "ngircd.service";
@@ -24,7 +24,7 @@ fn wish(pairs: &[(&str, Value)]) -> Value {
 fn reached_from_lan(machine: &Machine) -> bool {
     use std::io::Write;
     let Ok(mut stream) = machine.neighbour().unwrap().connect(PORT) else { return false };
-    stream.set_read_timeout(Some(crate::host::PATIENCE)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(b"PASS abc\r\nNICK lan\r\nUSER a 0 * :a\r\n").unwrap();
     let mut byte = [0];
     stream.read(&mut byte).unwrap() == 1
@@ -38,6 +38,7 @@ fn the_lan_and_this_computer_reach_a_server_as_long_as_people_wish() {
     for release in Release::ALL {
         let Some(host) = Host::boot(release, Options::new().with_lan()) else { continue };
         host.done("install", SERVICE);
+        host.run(&["systemctl", "start", "nftables.service"]);
         let apply = |pairs: &[(&str, Value)]| {
             host.wish(SERVICE, &wish(pairs));
             host.done("apply", SERVICE);
@@ -60,13 +61,22 @@ fn the_lan_and_this_computer_reach_a_server_as_long_as_people_wish() {
         assert!(!connects_as("nobody") && !connects_as("root"), "{release}");
         assert!(connects_as("debian-tor"), "{release}: Tor always does");
 
+        // Whoever loads the rules of the system anew flushes all others.
+        for verb in ["reload", "restart"] {
+            host.run(&["systemctl", verb, "nftables.service"]);
+            // Ours come after them, and nobody waits for that.
+            let is_back = || (reached_from_lan(&host.machine) && !connects_as("nobody")).then_some(());
+            assert!(wait_until(PATIENCE, is_back).is_some(), "{release}: after {verb}");
+        }
+
         apply(&[]);
         assert!(!reached_from_lan(&host.machine), "{release}");
         assert!(connects_as("nobody"), "{release}");
 
         apply(&[("allow-lan", json!(true))]);
         host.done("withdraw", SERVICE);
-        assert_eq!(host.run(&["nft", "list", "tables"]), "", "{release}");
+        let tables = host.run(&["nft", "list", "tables"]);
+        assert!(!tables.contains("tails"), "{release}: {tables}");
         assert_eq!(host.run(&["cat", "/proc/sys/net/ipv4/conf/all/route_localnet"]), "0\n");
     }
 }

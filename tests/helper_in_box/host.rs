@@ -36,6 +36,8 @@ impl Host {
             let unit = format!("tails-server-{act}@.service");
             host.copy(&format!("contrib/systemd/{unit}"), &format!("/usr/lib/systemd/system/{unit}"), "0644");
         }
+        let firewall = "tails-server-firewall.service";
+        host.copy(&format!("contrib/systemd/{firewall}"), &format!("/usr/lib/systemd/system/{firewall}"), "0644");
         host.copy("contrib/polkit/tails-server.rules", "/usr/share/polkit-1/rules.d/50-tails-server.rules", "0644");
         host.copy("contrib/systemd/tails-server.sysusers", "/usr/lib/sysusers.d/tails-server.conf", "0644");
         host.copy("contrib/systemd/tails-server.tmpfiles", "/usr/lib/tmpfiles.d/tails-server.conf", "0644");
@@ -115,6 +117,12 @@ impl Host {
         assert_eq!(outcome["result"], "failed", "{act} {service}: {outcome}");
         assert!(!outcome["hint"].as_str().unwrap().is_empty());
         outcome["message"].as_str().unwrap().to_owned()
+    }
+
+    /// The packages that are installed.
+    pub(crate) fn packages(&self) -> BTreeSet<String> {
+        let list = self.run(&["dpkg-query", "--show", "--showformat=${Package} ${db:Status-Status}\n"]);
+        list.lines().filter_map(|line| line.strip_suffix(" installed")).map(str::to_owned).collect()
     }
 
     /// The ports that are listened on, at which addresses.

@@ -2,9 +2,9 @@
 //! One service from nothing to nothing: installed, applied, withdrawn.
 
 use serde_json::json;
-use tails_box::{NEIGHBOUR_ADDRESS, Options, Release, may_boot};
+use tails_box::{NEIGHBOUR_ADDRESS, Options, Release, may_boot, wait_until};
 
-use crate::host::{Host, wishes};
+use crate::host::{CONTROLLER, Host, PATIENCE, wishes};
 
 const UNIT: &str = "mumble-server.service";
 const HERE: &str = "127.0.0.1:64738";
@@ -21,7 +21,16 @@ fn a_server_is_installed_configured_confined_and_withdrawn_and_nobody_else_ever_
         host.wish("mumble", &wishes("mumble", json!({ "server-password": "s3cret" })));
         assert!(host.refused("apply", "mumble").contains("not installed"));
 
+        let unit = "tails-server-install@mumble.service";
+        assert!(host.ask(CONTROLLER, "StartUnit", &["ss", unit, "replace"]).status.success());
+        let told = || host.machine.run_as(CONTROLLER, &["cat", "/run/tails-server-helper/mumble/progress.json"]).ok();
+        let is_told = wait_until(PATIENCE, || told()?.contains("\"what\":\"mumble-server\"").then_some(()));
+        assert!(is_told.is_some(), "{release}: nobody says how far it is");
         host.done("install", "mumble");
+        assert!(host.listening().is_empty(), "{release}: {:?}", host.listening());
+        // As an upgrade does it.
+        let upgrade = ["apt-get", "-qq", "--yes", "--reinstall", "install", "mumble-server"];
+        host.run(&upgrade);
         assert!(host.listening().is_empty(), "{release}: {:?}", host.listening());
         let packaged = host.etc();
         let outcome = host.done("apply", "mumble");
@@ -57,10 +66,26 @@ fn a_server_is_installed_configured_confined_and_withdrawn_and_nobody_else_ever_
         let told = host.outcome("mumble")["probes"]["tls-fingerprint"].as_str().unwrap().to_owned();
         assert_eq!(seen.trim().split_once('=').unwrap().1, told);
 
+        // Version is the first message of either side: type 0.
+        let script =
+            format!("timeout 60 openssl s_client -connect {HERE} -quiet 2>/dev/null | head -c 2 | od -An -tx1");
+        assert_eq!(host.run(&["sh", "-c", &script]).trim(), "00 00", "{release}");
+
+        host.run(&upgrade);
+        host.wait_listening(HERE);
+        assert_eq!(host.listening(), [HERE], "{release}");
+        assert!(host.seen_by(UNIT, path.trim()).contains("host=127.0.0.1\n"));
+
         host.done("withdraw", "mumble");
         assert_eq!(host.listening(), [""; 0]);
         assert_eq!(host.etc(), packaged, "{release}: packaged files are as they were");
         assert_eq!(host.traces("mumble"), "outcome.json\n");
+
+        // Removed by somebody, but for its configuration: in Debian 12 the init script stays.
+        host.run(&["apt-get", "-qq", "--yes", "remove", "mumble-server"]);
+        host.run(&["rm", "/var/lib/tails-server-helper/mumble.json"]);
+        host.done("install", "mumble");
+        assert!(host.listening().is_empty(), "{release}: {:?}", host.listening());
         assert_eq!(watch.reachable().unwrap(), [], "{release}");
     }
 }

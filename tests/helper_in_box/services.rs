@@ -42,6 +42,7 @@ fn each_service_answers_on_loopback_and_leaves_nothing() {
     }
     for release in Release::ALL {
         let Some(host) = Host::boot(release, Options::new()) else { continue };
+        let before = host.packages();
         let watch = host.machine.watch_listeners().unwrap();
         for Greeting { service, options, port, say, answer } in greetings() {
             host.done("install", service);
@@ -66,6 +67,13 @@ fn each_service_answers_on_loopback_and_leaves_nothing() {
             assert!(differences.iter().all(|path| expected.contains(&path.as_str())), "{service}: {differences:?}");
             assert_eq!(host.traces(service), "outcome.json\n", "{release}");
         }
+        // Two of them use the same package: it goes with the last.
+        for Greeting { service, .. } in greetings() {
+            host.done("uninstall", service);
+        }
+        assert_eq!(host.packages(), before, "{release}");
+        let masks = host.run(&["find", "/etc/systemd/system", "-lname", "/dev/null", "-not", "-name", "tor*"]);
+        assert_eq!(masks, "", "{release}");
         assert_eq!(watch.reachable().unwrap(), [], "{release}");
     }
 }

@@ -6,7 +6,15 @@ use std::path::Path;
 
 use super::{LAN, Rules};
 use crate::helper::error::Error;
-use crate::helper::program::{NFT, feed};
+use crate::helper::files::Directory;
+use crate::helper::places::STATE;
+use crate::helper::units;
+use crate::helper::users::Owner;
+
+/// The unit that loads the rules.
+const UNIT: &str = "tails-server-firewall.service";
+/// Where it finds them. No service is called like this.
+const FILE: &str = ".firewall.nft";
 
 /// Whether packets from outside may be led to 127.0.0.1. ip-sysctl, route_localnet
 const ROUTE_LOCALNET: &str = "/proc/sys/net/ipv4/conf/all/route_localnet";
@@ -18,7 +26,10 @@ pub(super) fn load(all: &[Rules], tor: u32) -> Result<(), Error> {
     if !has_lan {
         route(false)?;
     }
-    feed(NFT, &["--file", "-"], &table(all, tor))?;
+    let directory = Directory::ours(Path::new(STATE), 0o755)?;
+    directory.write(FILE, table(all, tor).as_bytes(), Owner::ROOT, 0o600)?;
+    // Not by ourselves: the unit loads them again whenever those of the system are loaded anew, which flushes ours.
+    units::restart(UNIT)?;
     if has_lan { route(true) } else { Ok(()) }
 }
 
