@@ -6,9 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tornet::wait_until;
 
 use crate::given::NO_TOR;
-use crate::harness::{Answer, Controller};
+use crate::harness::{Answer, Controller, PATIENCE};
 
 fn shipped() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/services")
@@ -222,5 +223,10 @@ fn a_broken_descriptor_breaks_one_service_and_a_person_has_services_of_ports_alo
     let info = json(&controller, &["info", "pad"]);
     assert_eq!((&info["local-port"], &info["remote-port"]), (&9001.into(), &80.into()));
     assert_eq!((&info["connection"]["Greeting"], &info["options"]["greeting"]), (&"Hello".into(), &"Hello".into()));
-    assert!(info["problem"].as_str().unwrap().contains("nothing listens on 127.0.0.1:9001"), "{info}");
+    // It is known once somebody has looked.
+    let silent = wait_until(PATIENCE, || {
+        let problem = controller.status("pad")["problem"].as_str()?.to_owned();
+        problem.contains("nothing listens on 127.0.0.1:9001").then_some(())
+    });
+    assert!(silent.is_some(), "{}", controller.status("pad"));
 }
