@@ -67,9 +67,10 @@ fn a_server_is_installed_configured_confined_and_withdrawn_and_nobody_else_ever_
         assert_eq!(seen.trim().split_once('=').unwrap().1, told);
 
         // Version is the first message of either side: type 0.
-        let script =
-            format!("timeout 60 openssl s_client -connect {HERE} -quiet 2>/dev/null | head -c 2 | od -An -tx1");
-        assert_eq!(host.run(&["sh", "-c", &script]).trim(), "00 00", "{release}");
+        let script = r#"exec 3< <(exec openssl s_client -connect "$1" -quiet 2>/dev/null)
+            head -c 2 <&3 | od -An -tx1
+            kill $!"#;
+        assert_eq!(host.run(&["bash", "-c", script, "version", HERE]).trim(), "00 00", "{release}");
 
         host.run(&upgrade);
         host.wait_listening(HERE);
@@ -83,7 +84,8 @@ fn a_server_is_installed_configured_confined_and_withdrawn_and_nobody_else_ever_
 
         // Removed by somebody, but for its configuration: in Debian 12 the init script stays.
         host.run(&["apt-get", "-qq", "--yes", "remove", "mumble-server"]);
-        host.run(&["rm", "/var/lib/tails-server-helper/mumble.json"]);
+        let ours = ["/var/lib/tails-server-helper/mumble.json", "/etc/systemd/system/mumble-server.service.d"];
+        host.run(&[&["rm", "-r"][..], &ours].concat());
         host.done("install", "mumble");
         assert!(host.listening().is_empty(), "{release}: {:?}", host.listening());
         assert_eq!(watch.reachable().unwrap(), [], "{release}");
