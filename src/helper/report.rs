@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::act::Act;
 use super::error::Error;
 use super::files::Directory;
-use super::places::STATE;
+use super::places::{CONTROLLER, STATE};
 use super::users::Owner;
 
 const OUTCOME: &str = "outcome.json";
@@ -92,7 +92,7 @@ impl Report {
         let text = serde_json::to_vec(what).map_err(|_| Error::Bug("a report that can not be written"))?;
         // For the controller alone: from the digest of the wishes a weak password could be guessed. Without that user nobody
         // reads it.
-        let owner = Owner::find("root", "tails-server").unwrap_or(Owner::ROOT);
+        let owner = Owner::find("root", CONTROLLER).unwrap_or(Owner::ROOT);
         self.directory.write(name, &text, owner, 0o640)
     }
 }
