@@ -82,10 +82,11 @@ fn a_server_is_installed_configured_confined_and_withdrawn_and_nobody_else_ever_
         assert_eq!(host.etc(), packaged, "{release}: packaged files are as they were");
         assert_eq!(host.traces("mumble"), "outcome.json\n");
 
-        // Removed by somebody, but for its configuration: in Debian 12 the init script stays.
-        host.run(&["apt-get", "-qq", "--yes", "remove", "mumble-server"]);
+        // One that is enabled, and was removed but for its configuration: in Debian 12 the init script stays.
         let ours = ["/var/lib/tails-server-helper/mumble.json", "/etc/systemd/system/mumble-server.service.d"];
         host.run(&[&["rm", "-r"][..], &ours].concat());
+        host.run(&["systemctl", "enable", UNIT]);
+        host.run(&["apt-get", "-qq", "--yes", "remove", "mumble-server"]);
         host.done("install", "mumble");
         assert!(host.listening().is_empty(), "{release}: {:?}", host.listening());
         assert_eq!(watch.reachable().unwrap(), [], "{release}");
