@@ -2,7 +2,7 @@
 //! Debian packages, by apt: those that are there are used as they are.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 
 use super::error::Error;
@@ -80,12 +80,24 @@ pub(super) fn is_installed(name: &str) -> Result<bool, Error> {
     Ok(answer.status.success() && answer.stdout.lines().any(|status| status == "installed"))
 }
 
+/// Whether anything of a package is there, be it half of it or its configuration alone.
+pub(super) fn is_there_at_all(name: &str) -> Result<bool, Error> {
+    let answer = attempt(DPKG_QUERY, &["--show", "--showformat=${db:Status-Status}\n", name])?;
+    Ok(answer.status.success() && answer.stdout.lines().any(|status| status != "not-installed"))
+}
+
 /// Ends what another run, or anybody, has left half done.
 pub(super) fn repair() -> Result<(), Error> {
-    let answer = attempt(DPKG, &["--configure", "--pending"])?;
-    // What is not configured now will say so again when apt runs. A lock is waited for there, too.
-    let _ = answer.status;
-    Ok(())
+    // What half of was unpacked first: whatever depends on it can not be configured, and apt fails at that before it comes to
+    // unpack the other half. What fails here says so again when apt runs, and a lock is waited for there, too.
+    let all = attempt(DPKG_QUERY, &["--show", "--showformat=${db:Status-Status} ${Package}\n"])?;
+    let half: Vec<String> =
+        all.stdout.lines().filter_map(|line| line.strip_prefix("half-installed ")).map(str::to_owned).collect();
+    if !half.is_empty() {
+        let more = ["--reinstall", "--fix-broken"];
+        attempt(APT_GET, &[&more[..], &words("install", false, &half)].concat())?;
+    }
+    attempt(DPKG, &["--configure", "--pending"]).map(drop)
 }
 
 /// All that would be installed with these packages.
@@ -194,6 +206,8 @@ fn progress(line: &str) -> Option<(u8, &str)> {
 
 /// Why apt failed, for those who can do something about it.
 fn failure(stderr: &str, status: std::process::ExitStatus) -> Error {
+    // All of it for the journal, which knows it by our unit. Where nobody listens, nothing is lost.
+    let _ = std::io::stderr().write_all(stderr.as_bytes());
     let about = |needle: &str| stderr.lines().find(|line| line.contains(needle));
     if about("Could not get lock").is_some() || about("Unable to acquire the dpkg frontend lock").is_some() {
         return Error::Locked;

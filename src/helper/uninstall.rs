@@ -40,7 +40,7 @@ fn remove_packages(work: &mut Work) -> Result<Vec<String>, Error> {
     }
     let mut brought = Vec::new();
     for name in &work.ledger.entries.brought {
-        if packages::is_installed(name)? {
+        if packages::is_there_at_all(name)? {
             brought.push(name.clone());
         }
     }

@@ -164,11 +164,12 @@ impl Host {
         sums.lines().filter_map(line).collect()
     }
 
-    /// What is not in /etc as it was.
+    /// What is not in /etc as it was. A dpkg that was killed may leave copies that nothing reads: they do not count.
     pub(crate) fn etc_differences(&self, before: &BTreeMap<String, String>) -> Vec<String> {
         let after = self.etc();
         let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-        paths.into_iter().filter(|path| before.get(*path) != after.get(*path)).cloned().collect()
+        let differs = |path: &&String| !path.ends_with(".dpkg-new") && before.get(*path) != after.get(*path);
+        paths.into_iter().filter(differs).cloned().collect()
     }
 
     /// Says something to a port of the machine, and listens until the answer has `expected` in it.
