@@ -142,7 +142,6 @@ impl Connector {
         }
         // Asked in a task of its own: no reply is read while the events are not taken.
         let mut asking = JoinSet::new();
-        let mut furthest = 0;
         loop {
             let event = tokio::select! {
                 Some(period) = asking.join_next() => {
@@ -156,13 +155,8 @@ impl Connector {
                 event = events.next() => event,
             };
             let Some(event) = event else { break };
-            if let Event::Bootstrap(phase) = &event {
-                // The next Tor says so, too. One that falls back is the next one, even if its process has the same number.
-                if phase.progress < furthest && !watching.is_empty() {
-                    client.close();
-                    return Ok(given_up(STARTED_AGAIN));
-                }
-                furthest = phase.progress;
+            if let Event::Bootstrap(_) = &event {
+                // The next Tor says so, too.
                 look.notify_one();
             }
             if matches!(&event, Event::Other { keyword } if keyword == CONSENSUS_ARRIVED) && asking.is_empty() {
