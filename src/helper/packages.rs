@@ -108,6 +108,19 @@ pub(super) fn would_bring(packages: &[String], install: &Install) -> Result<Vec<
 
 /// Installs packages, and tells how far it is.
 pub(super) fn install(packages: &[String], install: &Install, report: &Report) -> Result<(), Error> {
+    match install_once(packages, install, report) {
+        Err(Error::Failed { .. }) => {
+            // After a dpkg that was killed, apt may plan in an order in which something is configured before what it needs is
+            // there. Having failed it knows better: so there is one more try, and no third.
+            attempt(APT_GET, &[&["--fix-broken"], &words("install", false, &[])[..]].concat())?;
+            repair()?;
+            install_once(packages, install, report)
+        }
+        ended => ended,
+    }
+}
+
+fn install_once(packages: &[String], install: &Install, report: &Report) -> Result<(), Error> {
     let arguments = words("install", install.recommends, packages);
     let mut command = command(APT_GET);
     command.arg("--option=APT::Status-Fd=1").args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
