@@ -31,6 +31,9 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 /// The pause after a failed accept: file descriptors may have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
+/// Whom a controller that runs as a system user serves.
+const ROOT: u32 = 0;
+
 /// The socket that clients connect to. Its file is removed on drop.
 #[derive(Debug)]
 pub struct Listener {
@@ -60,7 +63,7 @@ pub enum ListenError {
 }
 
 impl Listener {
-    /// Listens at this path, for nobody but this user. A socket file that nobody answers on is replaced.
+    /// Listens at this path, for nobody but this user and root. A socket file that nobody answers on is replaced.
     ///
     /// # Errors
     /// Another controller listens there, or the socket can not be made.
@@ -131,11 +134,11 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
-/// Whether this client is of our own user.
+/// Whether this client is of our own user, or root: nothing can be kept from root anyway.
 fn is_allowed(stream: &UnixStream) -> bool {
     // D-Bus authenticates the user too, but zbus then lets everybody in: the kernel's word decides.
     match stream.peer_cred() {
-        Ok(peer) if peer.uid() == geteuid().as_raw() => return true,
+        Ok(peer) if peer.uid() == geteuid().as_raw() || peer.uid() == ROOT => return true,
         Ok(peer) => warn!(uid = peer.uid(), "refused a client of another user"),
         Err(cause) => warn!(%cause, "refused a client that the kernel does not know"),
     }

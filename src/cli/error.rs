@@ -2,14 +2,14 @@
 //! Why a command failed, in words for people, and with which exit code.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use tails_server_state::{ClientName, InvalidPortMap, OptionName, ServiceName};
 
 use crate::bus::api::{ApiError, BusAddress};
-use crate::cli::session::ANSWER_PATIENCE;
+use crate::cli::session::{ANSWER_PATIENCE, SYSTEM_SOCKET};
 use crate::invitation::{CannotComplete, Expired, InvalidInvitation, PasteError};
 use crate::key_files::{ExportError, ImportError};
 use crate::qr::TooLong;
@@ -207,10 +207,13 @@ impl Failure {
             Self::NoSocket(_) => Some("Start the server that makes it, then publish it".into()),
             Self::NotASocket(_) => Some("Give the path of a unix socket that a server listens on".into()),
             Self::MessageBus(_) => Some("Give it the controller's socket: --bus unix:PATH".into()),
+            Self::NotRunning(path) if path == Path::new(SYSTEM_SOCKET) => {
+                Some("Start it with `sudo systemctl start tails-serverd`, or your own with `tails-serverd --user`".into())
+            }
             Self::NotRunning(_) => {
                 Some("Start it with `tails-serverd --user`, or say where it listens with --bus unix:PATH".into())
             }
-            Self::NotAllowed(_) => Some("Run this as the user that the controller runs as".into()),
+            Self::NotAllowed(_) => Some("Run this as the user that the controller runs as, or as root: sudo tails-server".into()),
             Self::ControllerEnded => Some("What it answered is remembered; start it again to go on".into()),
             Self::NoAnswer(_) => Some(
                 "It may be stopped, or wait for a disk. What was asked may still be done; see `tails-server list`"

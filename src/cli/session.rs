@@ -25,6 +25,9 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// Typing errors per letters that are worth asking "did you mean": one in a name of three letters, two in one of six.
 const LETTERS_PER_ERROR: usize = 3;
 
+/// Where the system's controller listens.
+pub(super) const SYSTEM_SOCKET: &str = "/run/tails-server/bus";
+
 /// A connection to the controller.
 pub(super) struct Session {
     pub(super) manager: ManagerProxy<'static>,
@@ -94,7 +97,7 @@ fn is_of_another_user(socket: &Path) -> bool {
 
 /// The socket of this person's controller, or else the system's.
 fn expected_socket() -> PathBuf {
-    let system = PathBuf::from("/run/tails-server/bus");
+    let system = PathBuf::from(SYSTEM_SOCKET);
     let own = env::var_os("XDG_RUNTIME_DIR")
         .map(PathBuf::from)
         .filter(|directory| directory.is_absolute())

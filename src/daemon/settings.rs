@@ -52,7 +52,7 @@ pub struct Values {
     runtime_directory: Option<PathBuf>,
 
     /// Tor's control port: unix:PATH, tcp:HOST:PORT, managed (start and own a tor), or auto (the system's Tor if it
-    /// answers, else managed) [default: auto]
+    /// answers, else managed) [default: auto; without --user unix:/run/tor/control]
     #[arg(long, value_name = "ADDRESS", env = "TAILS_SERVER_CONTROL")]
     #[serde(default)]
     control: Option<ControlSetting>,
@@ -91,6 +91,9 @@ Examples:
   tails-serverd --user --control managed --tor-config ~/bridges.conf
 
 The controller ends on SIGTERM or Ctrl-C, and withdraws what it published.";
+
+/// Where Debian's and Tails' Tor listens for controllers.
+const SYSTEM_CONTROL: &str = "/run/tor/control";
 
 /// Which Tor to speak with.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -215,7 +218,7 @@ impl Settings {
             state_directory: absolute(state_directory.ok_or(SettingsError::NoHome("state-directory"))?)?,
             runtime_directory,
             simulate: sim,
-            control: flags.control.or(file.control).unwrap_or(ControlSetting::Auto),
+            control: flags.control.or(file.control).unwrap_or_else(|| default_control(user)),
             control_cookie_file: flags.control_cookie_file.or(file.control_cookie_file).map(absolute).transpose()?,
             control_password_file: flags.control_password_file.or(file.control_password_file),
             tor_config: flags.tor_config.or(file.tor_config).map(absolute).transpose()?,
@@ -274,6 +277,11 @@ fn default_runtime(user: bool) -> Option<PathBuf> {
         return Some(directory_from("XDG_RUNTIME_DIR")?.join("tails-server"));
     }
     Some(directory_from("RUNTIME_DIRECTORY").unwrap_or_else(|| "/run/tails-server".into()))
+}
+
+/// A system has one Tor, which others use too: a second one would be of no use.
+fn default_control(user: bool) -> ControlSetting {
+    if user { ControlSetting::Auto } else { ControlSetting::Address(ControlAddress::Unix(SYSTEM_CONTROL.into())) }
 }
 
 fn home() -> Option<PathBuf> {

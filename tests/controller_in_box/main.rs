@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! The controller as a service of a real Debian, beside the system's own Tor, which stays offline.
+//! Tails Server on a real Debian, beside the system's own Tor.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,6 +8,7 @@
     reason = "helpers of tests may fail by panicking"
 )]
 
+mod mumble;
 mod system;
 
 use serde_json::Value;
@@ -21,6 +22,7 @@ fn it_follows_tor_and_is_the_same_after_a_crash_and_what_was_kept_after_a_reboot
     }
     for release in Release::ALL {
         let Some(mut system) = System::boot(release, Options::new()) else { continue };
+        system.start_web();
         // A machine where the controller is up before Tor, as it is at every boot.
         assert_eq!(system.tor()["connected"], false);
         let kept = system.publish(&["80:8080", "--name", "kept", "--persistent", "--autostart"]);
@@ -44,7 +46,7 @@ fn it_follows_tor_and_is_the_same_after_a_crash_and_what_was_kept_after_a_reboot
         assert_eq!((system.address("kept"), system.address("amnesic")), (kept.clone(), amnesic));
         system.wait_for_state("amnesic", "waiting-for-tor");
 
-        system.machine.reboot().unwrap();
+        system.reboot();
         assert_eq!(system.names(), ["kept"], "{release}: what is amnesic is for one boot");
         assert_eq!(system.address("kept"), kept);
         system.wait_for_state("kept", "waiting-for-tor");
@@ -62,10 +64,11 @@ fn what_was_acknowledged_survives_a_power_cut() {
     }
     for release in Release::ALL {
         let Some(mut system) = System::boot(release, Options::new().with_disk()) else { continue };
+        system.start_web();
         // The installation itself; the controller has to take care of what comes after.
         system.machine.run(&["sync"]).unwrap();
         let kept = system.publish(&["80:8080", "--name", "kept", "--persistent", "--autostart"]);
-        system.machine.power_cut().unwrap();
+        system.power_cut();
         assert_eq!(system.names(), ["kept"], "{release}");
         assert_eq!(system.address("kept"), kept);
         system.wait_for_state("kept", "waiting-for-tor");

@@ -1,35 +1,21 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! A machine on which our programs are installed, and something to publish.
+//! A machine on which Tails Server is installed as a package would install it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use tails_box::{Machine, Options, Release, wait_until};
+use tails_box::{Answer, Machine, Options, Release, wait_until};
 
 /// How long anything may take that should happen by itself. The machines are shared and slow at times.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 /// The controller's unit.
-pub(crate) const UNIT: &str = "tails-server.service";
-/// Who the controller runs as: somebody without any right but to speak with Tor.
-const USER: &str = "tails-server";
-const TOR: &str = "tor@default.service";
+pub(crate) const UNIT: &str = "tails-serverd.service";
+pub(crate) const TOR: &str = "tor@default.service";
+/// Its control port and its SOCKS port.
+const TOR_PORTS: [u16; 2] = [9050, 9052];
 
-const CONTROLLER_UNIT: &str = "\
-[Service]
-Type=notify
-User=tails-server
-StateDirectory=tails-server
-RuntimeDirectory=tails-server
-RuntimeDirectoryPreserve=restart
-ExecStart=/usr/local/bin/tails-serverd --user --settings /dev/null --control unix:/run/tor/control \
-    --state-directory /var/lib/tails-server --runtime-directory /run/tails-server
-Restart=always
-RestartSec=0
-
-[Install]
-WantedBy=multi-user.target
-";
 /// systemd listens; no visitor will come, as Tor has no network.
 const WEB_SOCKET: &str = "[Socket]\nListenStream=127.0.0.1:8080\n\n[Install]\nWantedBy=sockets.target\n";
 const WEB_UNIT: &str = "[Service]\nExecStart=sleep infinity\n";
@@ -43,40 +29,72 @@ impl System {
     /// Boots a machine and installs the programs. None if they were built for a newer release than this one.
     pub(crate) fn boot(release: Release, options: Options) -> Option<Self> {
         let machine = Machine::boot(release, options).unwrap();
-        for program in [env!("CARGO_BIN_EXE_tails-serverd"), env!("CARGO_BIN_EXE_tails-server")] {
-            let program = Path::new(program);
-            let to = format!("/usr/local/bin/{}", program.file_name().unwrap().to_str().unwrap());
-            machine.copy(program, &to, "0755").unwrap();
-        }
-        let version = machine.attempt(&["tails-serverd", "--version"]).unwrap();
-        if version.stderr.contains("GLIBC_") {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let programs = Path::new(env!("CARGO_BIN_EXE_tails-serverd")).parent().unwrap();
+        machine.copy_listed(&source.join("contrib/lib/installed-files"), source, programs).unwrap();
+        if machine.attempt(&["tails-serverd", "--version"]).unwrap().stderr.contains("GLIBC_") {
             println!("{release}: LEFT OUT, because the programs were built for a newer one");
             return None;
         }
-        machine.run(&["useradd", "--system", "--groups", "debian-tor", USER]).unwrap();
-        for (name, text) in [(UNIT, CONTROLLER_UNIT), ("web.socket", WEB_SOCKET), ("web.service", WEB_UNIT)] {
-            machine.write(&format!("/etc/systemd/system/{name}"), text).unwrap();
-        }
-        machine.run(&["systemctl", "enable", "--now", "web.socket", UNIT]).unwrap();
+        let system = Self { machine };
+        system.run(&["systemd-sysusers"]);
+        system.run(&["systemd-tmpfiles", "--create", "tails-server.conf"]);
         // Its configuration keeps it offline; see the recipe of the machine.
-        assert_eq!(machine.run(&["grep", "-c", "^DisableNetwork 1$", "/etc/tor/torrc"]).unwrap(), "1\n");
-        machine.run(&["systemctl", "unmask", "tor.service", TOR]).unwrap();
-        Some(Self { machine })
+        assert_eq!(system.run(&["grep", "-c", "^DisableNetwork 1$", "/etc/tor/torrc"]), "1\n");
+        system.run(&["systemctl", "unmask", "tor.service", TOR]);
+        system.let_the_network_be_set();
+        system.run(&["systemctl", "enable", "--now", UNIT]);
+        Some(system)
+    }
+
+    /// A port that something listens on, with no descriptor.
+    pub(crate) fn start_web(&self) {
+        for (name, text) in [("web.socket", WEB_SOCKET), ("web.service", WEB_UNIT)] {
+            self.machine.write(&format!("/etc/systemd/system/{name}"), text).unwrap();
+        }
+        self.run(&["systemctl", "enable", "--now", "web.socket"]);
+    }
+
+    /// A box has all of /proc/sys read-only; a computer has not.
+    fn let_the_network_be_set(&self) {
+        self.run(&["mount", "--bind", "/proc/sys/net", "/proc/sys/net"]);
+        self.run(&["mount", "-o", "remount,bind,rw", "/proc/sys/net"]);
+    }
+
+    pub(crate) fn run(&self, words: &[&str]) -> String {
+        self.machine.run(words).unwrap()
     }
 
     /// Starts the system's Tor, and makes it open its control socket.
     pub(crate) fn start_tor(&self) {
-        self.machine.run(&["systemctl", "start", TOR]).unwrap();
+        self.run(&["systemctl", "start", TOR]);
         // With DisableNetwork 1 tor opens its unix socket when it reads its configuration for the second time.
-        self.machine.run(&["systemctl", "reload", TOR]).unwrap();
+        self.run(&["systemctl", "reload", TOR]);
     }
 
-    /// Runs `tails-server` as the controller's user; what it prints.
-    fn cli(&self, words: &[&str]) -> String {
-        self.machine.run_as(USER, &[&["tails-server"], words].concat()).unwrap()
+    pub(crate) fn reboot(&mut self) {
+        self.machine.reboot().unwrap();
+        self.let_the_network_be_set();
     }
 
-    fn json(&self, words: &[&str]) -> Value {
+    pub(crate) fn power_cut(&mut self) {
+        self.machine.power_cut().unwrap();
+        self.let_the_network_be_set();
+    }
+
+    /// Runs `tails-server` as the administrator does; what became of it.
+    pub(crate) fn attempt(&self, words: &[&str]) -> Answer {
+        self.machine.attempt(&[&["tails-server"], words].concat()).unwrap()
+    }
+
+    /// Runs `tails-server` as the administrator does; what it prints.
+    pub(crate) fn cli(&self, words: &[&str]) -> String {
+        let answer = self.attempt(words);
+        assert!(answer.status.success(), "{words:?}: {}{}\n{}", answer.stdout, answer.stderr, self.log());
+        answer.stdout
+    }
+
+    pub(crate) fn json(&self, words: &[&str]) -> Value {
         serde_json::from_str(&self.cli(&[&["--json"], words].concat())).unwrap()
     }
 
@@ -101,13 +119,17 @@ impl System {
         self.json(&["status"])["tor"].clone()
     }
 
+    pub(crate) fn status(&self, name: &str) -> Value {
+        self.json(&["status", name])
+    }
+
     pub(crate) fn state(&self, name: &str) -> String {
-        self.json(&["status", name])["state"].as_str().unwrap().to_owned()
+        self.status(name)["state"].as_str().unwrap().to_owned()
     }
 
     pub(crate) fn wait_for_state(&self, name: &str, state: &str) {
         let reached = wait_until(PATIENCE, || (self.state(name) == state).then_some(()));
-        assert!(reached.is_some(), "{name} is {}, not {state}:\n{}", self.state(name), self.log());
+        assert!(reached.is_some(), "{name} is not {state}: {:#}\n{}", self.status(name), self.log());
     }
 
     pub(crate) fn wait_for_tor(&self) {
@@ -122,13 +144,21 @@ impl System {
 
     /// Waits until systemd has started the controller again.
     pub(crate) fn wait_for_restart(&self) {
-        let count = || self.machine.run(&["systemctl", "show", "--value", "--property=NRestarts", UNIT]).unwrap();
+        let count = || self.run(&["systemctl", "show", "--value", "--property=NRestarts", UNIT]);
         let is_active = || self.machine.attempt(&["systemctl", "is-active", "--quiet", UNIT]).unwrap().status.success();
         let restarted = wait_until(PATIENCE, || (count() == "1\n" && is_active()).then_some(()));
         assert!(restarted.is_some(), "{}", self.log());
     }
 
-    fn log(&self) -> String {
-        self.machine.run(&["journalctl", "--no-pager", "--boot", "--unit", UNIT]).unwrap()
+    /// The ports that are listened on, at which addresses; without Tor's.
+    pub(crate) fn listening(&self) -> Vec<String> {
+        let listeners = self.machine.listeners().unwrap();
+        let addresses: BTreeSet<_> = listeners.iter().map(|listener| listener.address).collect();
+        let others = addresses.into_iter().filter(|address| !TOR_PORTS.contains(&address.port()));
+        others.map(|address| address.to_string()).collect()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.machine.journal().unwrap()
     }
 }

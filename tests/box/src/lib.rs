@@ -32,6 +32,7 @@ mod console;
 mod disk;
 mod enclosure;
 mod error;
+mod files;
 mod gate;
 mod listen;
 mod machine;

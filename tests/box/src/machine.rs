@@ -2,7 +2,7 @@
 //! One machine, from its first boot to the end of the test.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -16,7 +16,7 @@ use crate::options::Cable;
 use crate::process::Init;
 use crate::program::{self, Answer};
 use crate::wait::try_until;
-use crate::{Base, Error, ListenWatch, Listener, Options, Release, recipe};
+use crate::{Base, Error, ListenWatch, Listener, Options, Release, files, recipe};
 
 /// How long a boot or a shutdown may take; it takes a second or two.
 const BOOT_PATIENCE: Duration = Duration::from_secs(180);
@@ -123,6 +123,27 @@ impl Machine {
     pub fn copy(&self, from: &Path, to: &str, mode: &str) -> Result<(), Error> {
         let file = File::open(from).map_err(Error::file("open", from))?;
         self.put(file, to, mode)
+    }
+
+    /// Copies what a list names, a line each: mode, from, to. What comes from `programs/` lies in `programs`, everything
+    /// else below `source`; of a directory everything is copied.
+    ///
+    /// # Errors
+    /// If a line of the list is none, or a file cannot be read or written.
+    pub fn copy_listed(&self, list: &Path, source: &Path, programs: &Path) -> Result<(), Error> {
+        let text = fs::read_to_string(list).map_err(Error::file("read", list))?;
+        let entries = files::parse(&text).ok_or_else(|| Error::NoList(list.to_owned()))?;
+        entries.iter().try_for_each(|entry| entry.copy(source, programs, |to| self.running.init.path(to)))
+    }
+
+    /// Does something in the network of the machine: a socket that it opens stays there, whoever uses it.
+    ///
+    /// # Errors
+    /// If the machine has ended.
+    pub fn in_network<T: Send>(&self, act: impl FnOnce() -> T + Send) -> Result<T, Error> {
+        let path = self.enclosure.path(&format!("/run/netns/{}", network::MACHINE));
+        let network = File::open(&path).map_err(Error::file("open", &path))?;
+        network::inside(&network, act).map_err(Error::file("enter", &path))
     }
 
     /// Writes a file in the machine, readable by all.

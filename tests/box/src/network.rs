@@ -59,14 +59,19 @@ impl Neighbour {
     }
 
     /// Opens a socket in the neighbour's network; there it stays, whoever uses it.
-    // In a thread of its own, which ends thereafter: the network is an attribute of the thread.
     fn there<T: Send>(&self, open: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
-        let inside = || {
-            move_into_link_name_space(self.network.as_fd(), Some(LinkNameSpaceType::Network))?;
-            open()
-        };
-        thread::scope(|scope| scope.spawn(inside).join()).unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+        inside(&self.network, open)?
     }
+}
+
+/// Does something in a network: a socket that it opens stays there, whoever uses it.
+// In a thread of its own, which ends thereafter: the network is an attribute of the thread.
+pub(crate) fn inside<T: Send>(network: &File, act: impl FnOnce() -> T + Send) -> io::Result<T> {
+    let inside = || {
+        move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))?;
+        Ok(act())
+    };
+    thread::scope(|scope| scope.spawn(inside).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Makes a new network for the machine, without any firewall rule of the one before, as after a reboot.
