@@ -31,6 +31,8 @@ pub struct ServiceProperties {
     pub installed: Option<bool>,
     /// How far the installation has come, 0 to 100 per cent, and what it is at.
     pub progress: Option<(u8, String)>,
+    /// Whether its server runs with the options as they are; missing while none is to run, or nobody knows.
+    pub options_applied: Option<bool>,
     /// Whether programs on this computer reach it without Tor, if a descriptor says what it is.
     pub allow_localhost: Option<bool>,
     /// Whether computers in the local network reach it without Tor, if a descriptor says what it is.

@@ -71,6 +71,7 @@ pub(super) fn service(status: &ServiceStatus) -> ServiceProperties {
             .as_ref()
             .and_then(|hosting| hosting.progress.as_ref())
             .map(|progress| (progress.percent, progress.what.clone())),
+        options_applied: status.hosting.as_ref().and_then(|hosting| hosting.options_applied),
         allow_localhost: access.map(|access| access.localhost == Allow::Yes),
         allow_lan: access.map(|access| access.lan == Allow::Yes),
         persistence: status.record.persistence() == Persistence::Kept,

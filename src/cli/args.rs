@@ -42,7 +42,7 @@ Exit codes:
   2  the command makes no sense
   3  there is no such service, client, or whatever was named
   4  the controller does not answer
-  5  not published in the time given, or interrupted; or an access has not ended yet
+  5  not published in the time given, or interrupted; or an access has not ended yet, or an option is not in force yet
   6  not confirmed";
 
 /// Start onion services on this computer, reachable over Tor from anywhere

@@ -55,6 +55,8 @@ pub(super) enum Failure {
     NotYet { name: ServiceName, state: String },
     #[error("{what}, but it is not certain yet that nobody is connected any more, or can connect, who should not")]
     NotEnded { service: ServiceName, what: String },
+    #[error("the server of \"{service}\" does not run with it yet: {state}")]
+    NotApplied { service: ServiceName, state: String },
     #[error("nothing was {}: there is no terminal to ask on", .0.done())]
     CannotAsk(Act),
     #[error("nothing was {}", .0.done())]
@@ -175,7 +177,7 @@ impl Failure {
             | Self::Bus(_) => 4,
             Self::Paste(_) | Self::Ask(_) | Self::SecretInArguments | Self::UnknownOption { .. } => 2,
             Self::NotJoined { .. } => 3,
-            Self::NotYet { .. } | Self::NotEnded { .. } | Self::NotReady { .. } => 5,
+            Self::NotYet { .. } | Self::NotEnded { .. } | Self::NotApplied { .. } | Self::NotReady { .. } => 5,
             Self::CannotAsk(_) | Self::NotConfirmed(_) => 6,
             Self::Refused { because: Refusal::Failed, .. }
             | Self::ServiceFailed { .. }
@@ -239,6 +241,9 @@ impl Failure {
                 "To disconnect everybody: tails-server disable {service}. It is over when `tails-server status {service}` \
                  says `access-settled: true`"
             )),
+            Self::NotApplied { service, .. } => {
+                Some(format!("It is remembered, and used as soon as it can be; see `tails-server status {service}`"))
+            }
             Self::Paste(error) | Self::Ask(error) => error.hint().map(Into::into),
             Self::Expired(_) | Self::Incomplete(_) => Some("Ask the host of the service for a new one".into()),
             Self::Invitation(_) => None,

@@ -14,6 +14,9 @@ use crate::cli::talk::{Progress, say};
 /// How long an access may take to end. Tor withdraws a service and closes its circuits within a second.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(15);
 
+/// How long it may take until a server runs with another option. Most take two seconds, on a slow USB stick a few more.
+const APPLY_PATIENCE: Duration = Duration::from_secs(60);
+
 /// Waits until the service is published, showing where it is; gives up after `patience`, or on Ctrl-C.
 pub(super) async fn until_published(
     session: &Session,
@@ -90,6 +93,27 @@ pub(super) async fn until_settled(
         _ = tokio::signal::ctrl_c() => None,
     };
     settled.unwrap_or_else(|| Err(Failure::NotEnded { service: service.clone(), what: what.to_owned() }))
+}
+
+/// Waits until the server of a described service runs with the options as they are remembered.
+pub(super) async fn until_applied(session: &Session, service: &ServiceName) -> Result<ServiceProperties, Failure> {
+    let mut follower = Follower::subscribe(session).await?;
+    let mut last = String::new();
+    let waiting = async {
+        let first = look(session, service).await?;
+        let judge = |service: &ServiceProperties, tor: &TorProperties| match service.options_applied {
+            None | Some(true) => Verdict::There,
+            Some(false) if service.state == "failed" => Verdict::Never,
+            Some(false) => Verdict::NotYet(whereabouts(service, tor)),
+        };
+        follower.wait(service, first, &mut last, judge).await
+    };
+    let applied = tokio::select! {
+        applied = waiting => Some(applied),
+        () = tokio::time::sleep(APPLY_PATIENCE) => None,
+        _ = tokio::signal::ctrl_c() => None,
+    };
+    applied.unwrap_or_else(|| Err(Failure::NotApplied { service: service.clone(), state: last }))
 }
 
 /// Whether to go on waiting.

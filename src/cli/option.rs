@@ -58,14 +58,28 @@ pub(super) async fn set(
     if option.as_str() == AUTHORIZATION && after.client_authorization {
         closed(session, name, &after).await?;
     }
-    Ok(())
+    in_force(session, name, &after).await
 }
 
 pub(super) async fn reset(session: &Session, name: &ServiceName, option: &OptionName) -> Result<(), Failure> {
     match session.manager.reset_option(name.as_str(), option.as_str()).await {
-        Ok(changed) => tell(session, name, option, changed).await,
-        Err(error) => Err(session.failure(name, error).await),
+        Ok(changed) => tell(session, name, option, changed).await?,
+        Err(error) => return Err(session.failure(name, error).await),
     }
+    in_force(session, name, &show::service(session, name).await?).await
+}
+
+/// Waits until the server runs with what was remembered, if one runs.
+async fn in_force(session: &Session, name: &ServiceName, service: &ServiceProperties) -> Result<(), Failure> {
+    match (service.options_applied, service.state.as_str()) {
+        (Some(false), "installing") => say("It is used once its server is installed."),
+        (Some(false), _) => {
+            follow::until_applied(session, name).await?;
+            say("Its server runs with it.");
+        }
+        (None | Some(true), _) => {}
+    }
+    Ok(())
 }
 
 /// Says what an option is now, unless it is a secret.

@@ -194,6 +194,8 @@ pub(super) struct StatusView {
     clients: u32,
     access_settled: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    options_applied: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
@@ -217,6 +219,7 @@ impl StatusView {
             client_authorization: service.client_authorization,
             clients: service.clients,
             access_settled: service.access_settled,
+            options_applied: service.options_applied,
             problem: service.problem.clone(),
             hint: service.hint.clone(),
         }

@@ -8,7 +8,10 @@
     reason = "helpers of tests may fail by panicking"
 )]
 
+mod clients;
 mod mumble;
+mod reach;
+mod reached;
 mod system;
 
 use serde_json::Value;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tails_server_state::{ServiceName, StoredService};
+use tails_server_state::{ServiceName, StoredService, Wish};
 
 use super::{Outlook, Problem, nobody_listens};
 use crate::controller::desired::Desired;
@@ -17,6 +17,8 @@ use crate::controller::repertoire::Intent;
 pub struct Hosting {
     /// Whether its server is installed; `None` while nobody knows.
     pub installed: Option<bool>,
+    /// Whether its server runs with the options as they are remembered; `None` while none is to run, or nobody knows.
+    pub options_applied: Option<bool>,
     /// How far the installation has come.
     pub progress: Option<Progress>,
     /// What was found out about its server, by the name of the option.
@@ -26,12 +28,21 @@ pub struct Hosting {
 /// What the host does for a described service.
 pub(super) fn hosting(desired: &Desired, service: &StoredService, observed: &Observed) -> Option<Hosting> {
     let name = service.record.name();
-    let known = match desired.intent(name)? {
-        Intent::Ports => return Some(Hosting { installed: Some(true), progress: None, probes: BTreeMap::new() }),
-        Intent::Hosted(_) | Intent::Unusable(_) => observed.host.known(name),
+    let (known, options_applied) = match desired.intent(name)? {
+        Intent::Ports => {
+            let (installed, progress, probes) = (Some(true), None, BTreeMap::new());
+            return Some(Hosting { installed, options_applied: None, progress, probes });
+        }
+        Intent::Unusable(_) => (observed.host.known(name), None),
+        Intent::Hosted(digest) => {
+            let is_wanted = service.wish == Wish::Enabled && observed.host.known(name).is_some();
+            let is_done = observed.host.runs_as(name, digest) && !observed.host.busy.contains_key(name);
+            (observed.host.known(name), is_wanted.then_some(is_done))
+        }
     };
     Some(Hosting {
         installed: known.map(|known| known.told.installed),
+        options_applied,
         progress: known.and_then(|known| known.progress.clone()),
         probes: known.map(|known| known.told.probes.clone()).unwrap_or_default(),
     })
