@@ -9,6 +9,8 @@
 )]
 
 mod clients;
+mod cuts;
+mod kept;
 mod mumble;
 mod reach;
 mod reached;

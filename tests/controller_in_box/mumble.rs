@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! "enable mumble" on a fresh machine, and what is left of it.
 
-use tails_box::{Options, Release, may_boot};
+use tails_box::{NEIGHBOUR_ADDRESS, Options, Release, may_boot};
 
 use crate::system::System;
 
 const HERE: &str = "127.0.0.1:64738";
+const PACKAGE: &str = "mumble-server";
+const UNIT: &str = "mumble-server.service";
 
 #[test]
 fn a_server_is_enabled_by_one_command_waits_for_tor_and_leaves_nothing() {
@@ -13,17 +15,35 @@ fn a_server_is_enabled_by_one_command_waits_for_tor_and_leaves_nothing() {
         return;
     }
     for release in Release::ALL {
-        let Some(system) = System::boot(release, Options::new()) else { continue };
+        let Some(system) = System::boot(release, Options::new().with_lan()) else { continue };
         let watch = system.machine.watch_listeners().unwrap();
         system.start_tor();
         system.wait_for_tor();
+        assert!(system.cli(&["list"]).contains("mumble"));
         system.cli(&["enable", "mumble"]);
         system.wait_for_state("mumble", "waiting-for-tor");
-        println!("{release}: {:#}", system.status("mumble"));
-        println!("{}", system.cli(&["info", "mumble", "--details", "--show-secrets"]));
+        let status = system.status("mumble");
+        assert_eq!((&status["running"], &status["published"]), (&true.into(), &false.into()), "{release}: {status:#}");
         assert_eq!(system.listening(), [HERE], "{release}");
+
+        let outside = system.machine.neighbour().unwrap().listen().unwrap();
+        let port = outside.local_addr().unwrap().port();
+        assert!(system.connects_from("dbus.service", NEIGHBOUR_ADDRESS, port), "{release}");
+        assert!(!system.connects_from(UNIT, NEIGHBOUR_ADDRESS, port), "{release}: the server speaks past Tor");
+
         system.cli(&["disable", "mumble"]);
         system.wait_for_state("mumble", "disabled");
+        assert_eq!(system.listening(), [""; 0], "{release}");
+        // Sums of all packaged files, of those in /etc, too.
+        assert_eq!(system.run(&["dpkg", "--verify", PACKAGE]), "", "{release}: packaged files are as they were");
+        assert_eq!(system.run(&["find", "/run/systemd/system", "-name", "*tails-server*"]), "", "{release}");
+        assert!(!system.run(&["nft", "list", "tables"]).contains("tails"), "{release}");
+
+        system.cli(&["uninstall", "mumble", "--yes"]);
+        assert!(!system.machine.attempt(&["dpkg", "--status", PACKAGE]).unwrap().status.success(), "{release}");
+        assert_eq!(system.names(), ["mumble"], "{release}: its address is kept");
+        system.cli(&["remove", "mumble", "--yes"]);
+        assert_eq!(system.names(), [""; 0], "{release}");
         assert_eq!(watch.reachable().unwrap(), [], "{release}");
     }
 }

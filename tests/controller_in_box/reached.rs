@@ -59,13 +59,6 @@ impl Visit<'_> {
         self.reach.connect(self.system, &self.system.address(name), port)
     }
 
-    /// The value of an option as the owner sees it.
-    fn option(&self, name: &str, option: &str) -> String {
-        let info = self.system.json(&["info", name, "--show-secrets"]);
-        let value = info["options"][option].as_str();
-        value.unwrap_or_else(|| unreachable!("no {option}: {info:#}")).to_owned()
-    }
-
     /// Lets the visitor into a service that is not for everybody.
     fn join(&self, name: &str) {
         self.system.cli(&["client", "add", name, "visitor"]);
@@ -76,10 +69,10 @@ impl Visit<'_> {
     fn mumble(&self) {
         self.system.cli(&["set-option", "mumble", "welcome-message", "Hello from \"Tor\""]);
         self.system.wait_for_state("mumble", "published");
-        let password = self.option("mumble", "server-password");
+        let password = self.system.option("mumble", "server-password");
         let welcome = mumble::enter(self.connect("mumble", 64738), "alice", &password);
         assert!(welcome.is_in && welcome.text.contains("Hello from \"Tor\""), "{welcome:?}");
-        assert_eq!(welcome.fingerprint, self.option("mumble", "tls-fingerprint"));
+        assert_eq!(welcome.fingerprint, self.system.option("mumble", "tls-fingerprint"));
         let refused = mumble::enter(self.connect("mumble", 64738), "mallory", "guessed");
         assert!(!refused.is_in, "{refused:?}");
     }
@@ -91,7 +84,7 @@ impl Visit<'_> {
     }
 
     fn ngircd(&self) {
-        let password = self.option("ngircd", "password");
+        let password = self.system.option("ngircd", "password");
         let (mut alice, said) = Guest::join(self.connect("ngircd", 6667), "alice", &password, "lobby");
         assert!(said.contains("Welcome!"), "the message of the day: {said}");
         let (mut bob, said) = Guest::join(self.connect("ngircd", 6667), "bob", &password, "lobby");
@@ -106,17 +99,17 @@ impl Visit<'_> {
         let mut bob = Person::register(self.connect("prosody", 5222), &domain, "bob");
         alice.tell(&format!("bob@{domain}"), "can you hear me?");
         bob.hears("can you hear me?");
-        assert_eq!(alice.fingerprint, self.option("prosody", "tls-fingerprint"));
+        assert_eq!(alice.fingerprint, self.system.option("prosody", "tls-fingerprint"));
     }
 
     fn gobby(&self) {
         let (fingerprint, offered) = infinote::handshake(self.connect("gobby", 6523));
-        assert_eq!(fingerprint, self.option("gobby", "tls-fingerprint"));
+        assert_eq!(fingerprint, self.system.option("gobby", "tls-fingerprint"));
         assert!(offered.contains("<mechanism>PLAIN</mechanism>"), "it asks for the password: {offered}");
     }
 
     fn sftp(&self) {
-        let (address, password) = (self.system.address("sftp"), self.option("sftp", "password"));
+        let (address, password) = (self.system.address("sftp"), self.system.option("sftp", "password"));
         self.system.machine.write("/root/there", "put over Tor").unwrap();
         files::forwarded(self.system, self.reach, &address, 22, |port| {
             files::believe(self.system, port, "/var/lib/tails-sftp/ssh_host_ed25519_key.pub");

@@ -2,6 +2,7 @@
 //! A machine on which Tails Server is installed as a package would install it.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -156,6 +157,36 @@ impl System {
         let addresses: BTreeSet<_> = listeners.iter().map(|listener| listener.address).collect();
         let others = addresses.into_iter().filter(|address| !TOR_PORTS.contains(&address.port()));
         others.map(|address| address.to_string()).collect()
+    }
+
+    /// The value of an option as the owner sees it.
+    pub(crate) fn option(&self, name: &str, option: &str) -> String {
+        self.cli(&["get-option", name, option]).trim_end_matches('\n').to_owned()
+    }
+
+    /// Waits until the server runs with the options as they are.
+    pub(crate) fn wait_until_applied(&self, name: &str) {
+        let applied = wait_until(PATIENCE, || (self.status(name)["options-applied"] == true).then_some(()));
+        assert!(applied.is_some(), "{name} does not run with its options: {:#}\n{}", self.status(name), self.log());
+    }
+
+    fn control_group(&self, unit: &str) -> String {
+        let group = self.run(&["systemctl", "show", "--value", "--property=ControlGroup", unit]);
+        format!("/sys/fs/cgroup{}/cgroup.procs", group.trim())
+    }
+
+    /// Connects somewhere from inside the control group of a unit; whether it went well.
+    pub(crate) fn connects_from(&self, unit: &str, address: Ipv4Addr, port: u16) -> bool {
+        let script = r#"echo 0 > "$1"; exec timeout 3 bash -c "exec 3<>/dev/tcp/$2/$3""#;
+        let (group, address, port) = (self.control_group(unit), address.to_string(), port.to_string());
+        self.machine.attempt(&["sh", "-c", script, "connect", &group, &address, &port]).unwrap().status.success()
+    }
+
+    /// What is in the first of these files that there is, as a unit sees it.
+    pub(crate) fn seen_by(&self, unit: &str, path: &str, other: &str) -> String {
+        let pids = self.run(&["cat", &self.control_group(unit)]);
+        let look = r#"nsenter --target "$1" --mount -- sh -c 'cat "$0" 2>/dev/null || cat "$1"' "$2" "$3""#;
+        self.run(&["sh", "-c", look, "look", pids.lines().next().unwrap(), path, other])
     }
 
     pub(crate) fn log(&self) -> String {
