@@ -215,7 +215,7 @@ impl Observed {
         }
     }
 
-    /// When a look is worthwhile though nothing was told: something becomes late, wedged or too old.
+    /// When a look is worthwhile though nothing was told: something has set out, becomes late, wedged or too old.
     #[must_use]
     pub fn next_look(&self) -> Option<Instant> {
         let later = |moment: &Instant| *moment > self.now;
@@ -226,7 +226,8 @@ impl Observed {
                 None
             };
             let expires = onion.publication.as_ref().and_then(Publication::expires);
-            [late, self.wedged_at(address), expires].into_iter().flatten().filter(later).min()
+            let set_out = self.sets_out_until(address);
+            [late, self.wedged_at(address), expires, set_out].into_iter().flatten().filter(later).min()
         };
         let of_host = self.host.next_look(self.now);
         self.onions.iter().filter_map(of).chain(self.tor.stuck_at().filter(later)).chain(of_host).min()
@@ -256,6 +257,16 @@ impl Observed {
     #[must_use]
     pub fn is_wedged(&self, address: &OnionAddress) -> bool {
         self.wedged_at(address).is_some_and(|moment| moment <= self.now)
+    }
+
+    /// Whether Tor may be at the first circuits for this service, which it was given a moment ago.
+    #[must_use]
+    pub fn is_setting_out(&self, address: &OnionAddress) -> bool {
+        self.sets_out_until(address).is_some_and(|moment| moment > self.now)
+    }
+
+    fn sets_out_until(&self, address: &OnionAddress) -> Option<Instant> {
+        self.onions.get(address)?.publication.as_ref()?.sets_out_until()
     }
 
     fn wedged_at(&self, address: &OnionAddress) -> Option<Instant> {

@@ -170,8 +170,16 @@ fn why_to_remove(
     let wish = OnionShape::of(service);
     if !wish.audience.includes(&onion.shape.audience) {
         Some(Visitors::Leave)
-    } else if wish != onion.shape || !is_backed(desired, service, observed) {
+    } else if !is_backed(desired, service, observed) {
         onion.leaving.or(Some(Visitors::Stay))
+    } else if wish != onion.shape {
+        // Circuits that are closed before their first hop answered are the guard's fault to Tor: it takes another guard
+        // for the next life of the service (circuit_build_failed). That is a danger in itself, and once Tor is back at
+        // the first guard, it may never tell the other one of circuits that it closes (circuitmux_append_destroy_cell):
+        // visitors with the descriptor of before would ask at dead introduction points for hours. Whoever is only to be
+        // let in besides can wait for a moment.
+        let can_wait = wish.only_lets_in_more_than(&onion.shape) && observed.is_setting_out(address);
+        onion.leaving.or((!can_wait).then_some(Visitors::Stay))
     } else {
         // What was begun is finished, whatever is wished meanwhile: nobody knows whether Tor still has it.
         onion.leaving

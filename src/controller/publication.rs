@@ -21,6 +21,11 @@ const RENEWAL_PATIENCE: Duration = Duration::from_secs(150 * 60);
 // All uploads of a descriptor begin in one turn of Tor's loop, and Tor waits a minute at least before the next.
 const ROUND: Duration = Duration::from_secs(10);
 
+/// Time that Tor has for the first circuits of a service before it counts as under way, though it sends nothing.
+// Tor sends the descriptors once its introduction circuits stand: a second after it got the service, several over a slow
+// bridge.
+const SETTING_OUT: Duration = Duration::from_secs(10);
+
 /// The most descriptors to remember of one service. There are two at a time, and two more after a change of period.
 const DESCRIPTORS: usize = 6;
 
@@ -71,6 +76,7 @@ pub struct Publication {
     descriptors: BTreeMap<DescriptorId, Descriptor>,
     under_way: BTreeMap<HsDir, UnderWay>,
     counted_at: Option<Instant>,
+    added_at: Instant,
     heard_at: Instant,
     progressed_at: Instant,
     tally: Tally,
@@ -112,6 +118,7 @@ impl Publication {
             descriptors: BTreeMap::new(),
             under_way: BTreeMap::new(),
             counted_at: None,
+            added_at: now,
             heard_at: now,
             progressed_at: now,
             tally: Tally {
@@ -239,6 +246,13 @@ impl Publication {
     #[must_use]
     pub const fn expires(&self) -> Option<Instant> {
         self.tally.expires
+    }
+
+    /// Until when Tor may be at the first circuits for it; nothing once it has sent a descriptor.
+    #[must_use]
+    pub fn sets_out_until(&self) -> Option<Instant> {
+        let has_sent = !self.descriptors.is_empty() || self.counted_at.is_some();
+        (!has_sent).then(|| self.added_at + SETTING_OUT)
     }
 
     /// When an upload was last confirmed, what was proven was lost, or Tor was given the service: uploads that begin and

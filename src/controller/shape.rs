@@ -69,6 +69,14 @@ impl OnionShape {
             proof_of_work: exposure.proof_of_work,
         }
     }
+
+    /// Whether it is the other one, and open to others besides.
+    #[must_use]
+    pub fn only_lets_in_more_than(&self, other: &Self) -> bool {
+        let Self { ports, audience, max_streams, proof_of_work } = self;
+        audience.includes(&other.audience)
+            && (ports, max_streams, proof_of_work) == (&other.ports, &other.max_streams, &other.proof_of_work)
+    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod fetch;
 mod filter;
 mod harness;
 mod listeners;
+mod lives;
 mod managed;
 #[path = "../offline/manager.rs"]
 #[expect(dead_code, reason = "the tests without a network ask for more")]

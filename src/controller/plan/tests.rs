@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::controller::{
-    Bootstrap, Connection, HsDir, OnionFacts, Outlook, Problem, Publication, Snapshot, State, status,
+    Bootstrap, Connection, HsDir, Listeners, OnionFacts, Outlook, Problem, Publication, Snapshot, State, status,
 };
 
 /// Everything that can be so or not so about one service, independently of what makes sense.
@@ -247,6 +247,39 @@ fn a_client_that_is_removed_takes_the_service_down_and_its_visitors_with_it() {
     // One client more: those who are there may stay.
     observed.visitors.insert(address(), OnionShape::of(&one).audience);
     assert_eq!(plan(&of(&both), &observed), [Step::AddOnion(name(), Visitors::Stay)]);
+}
+
+/// Tor blames its guard for circuits that are closed too early.
+#[test]
+fn a_client_more_waits_for_the_first_circuits_and_nothing_that_closes_does() {
+    let keys: Vec<_> = (0..2).map(|_| ClientSecretKey::generate().unwrap()).collect();
+    let (both, one) = (private(&keys), private(&keys[..1]));
+    let mut other_ports = both.clone();
+    let ports = vec!["81:8080".parse().unwrap()].try_into().unwrap();
+    other_ports.record = other_ports.record.with_ports(ports);
+    let of = |service: &StoredService| -> Desired { std::iter::once(service.clone()).collect() };
+    let again = [Step::RemoveOnion(address(), Visitors::Stay)];
+    let withdraw = [Step::RemoveOnion(address(), Visitors::Leave)];
+    let mut fresh = PUBLISHED.build(address()).1;
+    let onion = fresh.onions.get_mut(&address()).unwrap();
+    (onion.shape, onion.publication) = (OnionShape::of(&one), Some(Publication::new(address(), None, fresh.now)));
+    assert_eq!(plan(&of(&both), &fresh), []);
+    assert_eq!(status(&of(&both), &fresh, &[]).services[&name()].state, State::Publishing);
+    assert_eq!(plan(&of(&other_ports), &fresh), again);
+    assert_eq!(plan(&of(&private(&keys[1..])), &fresh), withdraw);
+    assert_eq!(plan(&Desired::default(), &fresh), withdraw);
+    let unbacked = Observed { listeners: Listeners::default(), ..fresh.clone() };
+    assert_eq!(plan(&of(&both), &unbacked), again);
+
+    // They stand as soon as Tor sends a descriptor; and if it never does, nobody waits for ever.
+    let mut sending = fresh.clone();
+    let publication = sending.onions.get_mut(&address()).unwrap().publication.as_mut().unwrap();
+    publication.begin(HsDir::from("A".to_owned()), DescriptorId::from_bytes([1; 32]), fresh.now);
+    assert_eq!(plan(&of(&both), &sending), again);
+    let look = fresh.next_look().unwrap();
+    assert!(look <= fresh.now + std::time::Duration::from_secs(10));
+    fresh.tick(look);
+    assert_eq!(plan(&of(&both), &fresh), again);
 }
 
 #[test]
