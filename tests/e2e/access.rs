@@ -24,6 +24,9 @@ fn gets_in(tor: &Tor, address: &str) -> bool {
         tries += 1;
         visit(tor, address, &format!("in-{tries}")).ok()
     });
+    if page.is_none() {
+        eprintln!("no page after {tries} tries{}", network().told_of(address));
+    }
     page.as_deref() == Some("a page")
 }
 

@@ -61,7 +61,10 @@ pub(crate) fn visit(address: &str, port: u16) -> String {
         patience = (patience * 2).min(LONGEST_ATTEMPT);
         page.ok()
     });
-    page.unwrap_or_else(|| unreachable!("no page from the onion service: {:?}", attempt(address, port, patience)))
+    page.unwrap_or_else(|| {
+        let last = attempt(address, port, patience);
+        unreachable!("no page from the onion service: {last:?}{}", network().told_of(address))
+    })
 }
 
 /// A visitor gets nothing at this address, and a page at the other one, so that it is not for want of time.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tornet::socks::{self, Proxy, SocksError};
 use tornet::{Tor, wait_until};
 
-use crate::harness::{PATIENCE, VISIT_PATIENCE};
+use crate::harness::{PATIENCE, VISIT_PATIENCE, network};
 
 /// How long the first try may take; one that leads somewhere takes a second. The next takes twice as long.
 // A visitor whose Tor still has the descriptor of before waits in vain; on other circuits it asks anew.
@@ -82,7 +82,9 @@ impl Visit {
         if tries > 1 {
             eprintln!("{word}: in after {tries} tries; the last one before: {last:?}");
         }
-        visit.unwrap_or_else(|| unreachable!("{word} does not get in, after {tries} tries: {last:?}"))
+        visit.unwrap_or_else(|| {
+            unreachable!("{word} does not get in, after {tries} tries: {last:?}{}", network().told_of(address))
+        })
     }
 
     /// Whether what it says comes back.

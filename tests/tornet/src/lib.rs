@@ -37,6 +37,7 @@
 mod authority;
 mod consensus;
 mod control;
+mod diagnosis;
 mod error;
 mod filter;
 mod guard;
