@@ -124,7 +124,13 @@ fn a_removal_that_was_acknowledged_holds_whatever_is_killed_then() {
         }
         let settled = wait_until(PATIENCE, || (host.status("web")["access-settled"] == true).then(Instant::now));
         let settled = settled.expect("the access ends").duration_since(acknowledged);
-        let ended = alice.join().unwrap().expect("alice's stream ends").duration_since(acknowledged);
+        let ended = alice.join().unwrap().map(|end| end.duration_since(acknowledged));
+        match blow {
+            Blow::ControllerKilled(_) => assert!(ended.is_some(), "alice's stream ends"),
+            // Her end of it is up to the relays then, and one that has nothing else to send may keep the DESTROY cell for
+            // minutes (circuitmux_append_destroy_cell). The other end was in the process that is gone.
+            Blow::TorKilled => (),
+        }
         host.wait_for_state("web", "published");
         Visit::begin(&bobs, &address, &format!("bob-{round}"));
         eprintln!(
