@@ -96,6 +96,16 @@ impl ServiceRecord {
         Fields { autostart, ..self.0 }.try_into()
     }
 
+    /// The same service, remembered elsewhere. Autostart falls off with what is kept.
+    #[must_use]
+    pub fn with_persistence(self, persistence: Persistence) -> Self {
+        let autostart = match persistence {
+            Persistence::Kept => self.0.autostart,
+            Persistence::Amnesic => Autostart::Off,
+        };
+        Self(Fields { persistence, autostart, ..self.0 })
+    }
+
     /// The name.
     #[must_use]
     pub const fn name(&self) -> &ServiceName {

@@ -30,7 +30,6 @@ pub use self::error::StoreError;
 pub use self::recovery::{Loss, Recovery, Rung};
 
 use self::exporter::Exporter;
-use self::place::Place;
 use self::places::Places;
 use crate::Change;
 use crate::address::OnionAddress;
@@ -183,7 +182,7 @@ impl Store {
     }
 
     fn wake_exporter(&self) {
-        if self.places.both().into_iter().any(Place::is_behind) {
+        if self.places.is_behind() {
             self.exporter.wake();
         }
     }

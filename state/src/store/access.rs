@@ -24,6 +24,18 @@ impl Store {
         self.write(|places| places.set_record(record))
     }
 
+    /// Moves a service to the other place, with its key, its clients and its options, and changes nothing else about it but
+    /// that autostart falls off with what is kept. What it leaves behind is gone from all files before this returns or, where
+    /// that is not possible, as soon as it is; it no longer counts in any case.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`] if there is no such service, [`StoreError::Shadowed`] if another one of its name is in the kept
+    /// place, [`StoreError::Full`] if there is no room, and whatever is wrong with a place. After an error it is where it was
+    /// or, where nobody can tell, as a whole in either place or in both: then the kept one counts.
+    pub fn set_persistence(&self, service: &ServiceName, place: Persistence) -> Result<Change, StoreError> {
+        self.write(|places| places.set_persistence(service, place))
+    }
+
     /// Gives a service another key, hence another address. The old key is gone from all files before this returns or, where
     /// that is not possible, as soon as it is; it no longer counts in any case.
     ///

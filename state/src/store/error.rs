@@ -97,9 +97,15 @@ pub enum StoreError {
         /// The other service.
         name: ServiceName,
     },
-    /// A service stays in the place where it was made.
-    #[error("the service \"{name}\" is remembered elsewhere, and can not be moved")]
+    /// The service has moved to the other place meanwhile.
+    #[error("the service \"{name}\" is remembered elsewhere")]
     OtherPlace {
+        /// The service.
+        name: ServiceName,
+    },
+    /// Where the service is to be moved there is another one of its name.
+    #[error("another service named \"{name}\" is on the persistent volume")]
+    Shadowed {
         /// The service.
         name: ServiceName,
     },
@@ -204,7 +210,8 @@ impl StoreError {
             }
             Self::TooLarge { .. } => "Use fewer ports, shorter paths or a shorter note".to_owned(),
             Self::AddressTaken { .. } => "Remove that service first, or use another key".to_owned(),
-            Self::OtherPlace { .. } => "Remove the service and add it again".to_owned(),
+            Self::OtherPlace { .. } => "Try again".to_owned(),
+            Self::Shadowed { .. } => "Once this one is removed, that one is there again".to_owned(),
             Self::ClientExists { .. } => "Choose another name, or remove the client first".to_owned(),
             Self::UnknownClient { .. } => "See the list of clients of the service for the names".to_owned(),
             Self::ClientKeyTaken { .. } => "Give each client a key of its own".to_owned(),
@@ -236,6 +243,7 @@ impl StoreError {
             Self::TooLarge { .. } => "too-large",
             Self::AddressTaken { .. } => "address-taken",
             Self::OtherPlace { .. } => "other-place",
+            Self::Shadowed { .. } => "shadowed",
             Self::ClientExists { .. } => "client-exists",
             Self::UnknownClient { .. } => "unknown-client",
             Self::ClientKeyTaken { .. } => "client-key-taken",
@@ -314,6 +322,7 @@ mod tests {
             StoreError::TooLarge { name: name() },
             StoreError::AddressTaken { name: name() },
             StoreError::OtherPlace { name: name() },
+            StoreError::Shadowed { name: name() },
             StoreError::ClientExists { service: name(), client: client() },
             StoreError::UnknownClient { service: name(), client: client() },
             StoreError::ClientKeyTaken { service: name(), client: client() },

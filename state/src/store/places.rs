@@ -7,6 +7,7 @@ mod farewells;
 #[cfg(test)]
 mod interrupted;
 mod joined;
+mod moves;
 mod options;
 mod requests;
 mod secrets;
@@ -67,6 +68,11 @@ impl Places {
         [&self.kept, &self.amnesic]
     }
 
+    /// Whether the exporter has something to do.
+    pub(super) fn is_behind(&self) -> bool {
+        self.both().into_iter().any(Place::is_behind) || !self.moving().is_empty()
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, ()> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -75,16 +81,22 @@ impl Places {
         let unacknowledged = self.unacknowledged();
         let (kept, amnesic) = (self.kept.view(), self.amnesic.view());
         let in_doubt = kept.in_doubt || amnesic.in_doubt;
-        // If a name is in both places (added while the kept one was not there), the amnesic one is what runs.
-        let all = kept.contents.services().iter().chain(amnesic.contents.services());
-        all.map(|(name, found)| {
-            let contents = if found.record.persistence() == Persistence::Kept { &kept } else { &amnesic };
-            let stored = stored(found, &contents.contents, &amnesic);
-            let stays_closed = in_doubt || unacknowledged.contains(name);
-            let wish = if stays_closed { Wish::Disabled } else { stored.wish };
-            (name.clone(), StoredService { wish, ..stored })
-        })
-        .collect()
+        // Of two services with one name (one was added while the kept place was not there) the amnesic one is what runs.
+        // The same one is in both only while it moves.
+        let copied = |name: &ServiceName| moves::is_in_both(&kept.contents, &amnesic.contents, name);
+        let running = amnesic.contents.services().iter().filter(|(name, _)| !copied(name));
+        kept.contents
+            .services()
+            .iter()
+            .chain(running)
+            .map(|(name, found)| {
+                let contents = if found.record.persistence() == Persistence::Kept { &kept } else { &amnesic };
+                let stored = stored(found, &contents.contents, &amnesic);
+                let stays_closed = in_doubt || unacknowledged.contains(name);
+                let wish = if stays_closed { Wish::Disabled } else { stored.wish };
+                (name.clone(), StoredService { wish, ..stored })
+            })
+            .collect()
     }
 
     fn unacknowledged(&self) -> MutexGuard<'_, BTreeSet<ServiceName>> {
@@ -94,10 +106,15 @@ impl Places {
     /// The service of that name that counts.
     fn find(&self, name: &ServiceName) -> Option<StoredService> {
         let (kept, amnesic) = (self.kept.view(), self.amnesic.view());
-        [&amnesic.contents, &kept.contents].into_iter().find_map(|contents| {
-            let found = contents.services().get(name)?;
-            Some(stored(found, contents, &amnesic))
-        })
+        let contents = &self.counting(name, &kept, &amnesic)?.contents;
+        contents.services().get(name).map(|found| stored(found, contents, &amnesic))
+    }
+
+    /// The place whose service of that name counts.
+    fn counting<'a>(&self, name: &ServiceName, kept: &'a View, amnesic: &'a View) -> Option<&'a View> {
+        let is_moving = moves::is_in_both(&kept.contents, &amnesic.contents, name);
+        let places = if is_moving { [kept, amnesic] } else { [amnesic, kept] };
+        places.into_iter().find(|place| place.contents.services().contains_key(name))
     }
 
     pub(super) fn add(
@@ -187,7 +204,14 @@ impl Places {
 
     /// Closing has to work when nothing else does.
     fn disable(&self, place: Persistence, name: &ServiceName) -> Result<(), StoreError> {
-        self.amnesic.commit_closing(|| Ok(vec![RowChange::Put(wish_row(place, name, Wish::Disabled)?)]))
+        let row = |place| wish_row(place, name, Wish::Disabled).map(RowChange::Put);
+        self.amnesic.commit_closing(|| {
+            let mut changes = vec![row(place)?];
+            if let Some(other) = self.may_move_to(place, name) {
+                changes.push(row(other)?);
+            }
+            Ok(changes)
+        })
     }
 
     pub(super) fn set_wish(&self, name: &ServiceName, wish: Wish) -> Result<Change, StoreError> {
@@ -235,6 +259,8 @@ impl Places {
         };
         let place = service.record.persistence();
         self.ensure_open_to_close(place)?;
+        // First, or its copy would come to light.
+        let copy = self.finish_move(name);
         let farewell = Farewell::Service(service.address);
         self.of(place).commit_closing(|| {
             let mut changes = self.farewell_before_removal(place, farewell);
@@ -245,7 +271,7 @@ impl Places {
         self.drop_wish(place, name);
         self.of(place).scrub()?;
         let _ = self.of(place).ensure_room();
-        Ok(Change::Changed)
+        copy.map(|()| Change::Changed)
     }
 
     /// There is no such service, but it may have been removed only from sight.
@@ -268,9 +294,8 @@ impl Places {
     }
 
     pub(super) fn key(&self, name: &ServiceName) -> Result<OnionKey, StoreError> {
-        let place = self.both().into_iter().rev().find(|place| place.view().contents.services().contains_key(name));
-        let place = place.ok_or_else(|| self.unknown(name))?;
-        self.secret(place, Tree::Keys, name.as_str(), migrations::key_from_payload)
+        let place = self.find(name).ok_or_else(|| self.unknown(name))?.record.persistence();
+        self.secret(self.of(place), Tree::Keys, name.as_str(), migrations::key_from_payload)
     }
 
     /// Nothing of this name is in what can be read. If something can not be read, that is the answer.
@@ -323,6 +348,8 @@ impl Places {
         if !self.amnesic.is_open() {
             return;
         }
+        self.finish_moves();
+        let moving = self.moving();
         let mut changes = Vec::new();
         for place in [Persistence::Kept, Persistence::Amnesic] {
             if !self.of(place).is_open() {
@@ -333,7 +360,8 @@ impl Places {
             let in_doubt = self.of(place).view().in_doubt || self.amnesic.view().in_doubt;
             let wishes = &self.amnesic.view().contents;
             for name in &names {
-                let is_shadowed = place == Persistence::Kept && wishes.services().contains_key(name);
+                let is_shadowed =
+                    place == Persistence::Kept && wishes.services().contains_key(name) && !moving.contains(name);
                 let is_unsaid = wishes.wish(place, name).is_none();
                 if in_doubt || (is_shadowed && is_unsaid) {
                     changes.extend(wish_row(place, name, Wish::Disabled).map(RowChange::Put).ok());
@@ -353,6 +381,13 @@ impl Places {
     /// Exports whatever is behind, and overwrites what was removed and could not be. Called by the exporter's thread.
     pub(super) fn export(&self) -> Pending {
         let mut pending = Pending::Nothing;
+        if !self.moving().is_empty() {
+            let _writer = self.lock();
+            self.finish_moves();
+            if !self.moving().is_empty() {
+                pending = Pending::Scrubbing;
+            }
+        }
         for place in self.both() {
             let writer = self.lock();
             let needs_scrubbing = place.view().contents.needs_scrubbing();

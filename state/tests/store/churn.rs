@@ -101,6 +101,12 @@ fn process() {
             (Some(service), choice) if habit == Habit::Mixed && choice < 6 => {
                 change_access(&store, &service, choice, &mut dice)
             }
+            (Some(service), 6 | 7) if habit == Habit::Mixed => {
+                let here = service.record.persistence();
+                let place = PLACES[usize::from(here == Persistence::Kept)];
+                println!("try move {name} {place:?}");
+                store.set_persistence(&name, place).map(drop)
+            }
             (Some(service), _) => {
                 let wish = if service.wish == Wish::Enabled { Wish::Disabled } else { Wish::Enabled };
                 println!("try wish {name} {wish:?}");
@@ -248,6 +254,14 @@ impl Model {
             }
             ["try", "key", name, address] => {
                 next.get_mut(*name).unwrap()[3] = (*address).to_owned();
+                self.possible = Some(next);
+            }
+            ["try", "move", name, place] => {
+                let parts = next.get_mut(*name).unwrap();
+                parts[0] = (*place).to_owned();
+                if *place == "Amnesic" {
+                    parts[1] = "Off".to_owned();
+                }
                 self.possible = Some(next);
             }
             ["try", "authorization", name, authorization] => {

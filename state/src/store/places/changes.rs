@@ -75,6 +75,8 @@ impl Places {
         let service = self.find(name).ok_or_else(|| self.unknown(name))?;
         let place = service.record.persistence();
         self.ensure_open(place)?;
+        // A copy with another key would be another service.
+        self.finish_move(name)?;
         let address = key.address();
         if service.address == address {
             // It may have come from a file of other hands: the PRF secret is part of the key, and not of the address.
@@ -130,11 +132,11 @@ impl Places {
         self.of(place).commit(vec![RowChange::Put(self.record_row(&record, Doubt::None)?)])
     }
 
-    fn doubt_of(&self, place: Persistence, name: &ServiceName) -> Doubt {
+    pub(super) fn doubt_of(&self, place: Persistence, name: &ServiceName) -> Doubt {
         self.of(place).view().contents.services().get(name).map_or(Doubt::None, |service| service.doubt)
     }
 
-    fn record_row(&self, record: &ServiceRecord, doubt: Doubt) -> Result<Row, StoreError> {
+    pub(super) fn record_row(&self, record: &ServiceRecord, doubt: Doubt) -> Result<Row, StoreError> {
         let too_large = || StoreError::TooLarge { name: record.name().clone() };
         let payload = migrations::doubtful_service_to_payload(record, doubt).map_err(|_| too_large())?;
         let row = row(Tree::Services, record.name().as_str(), payload);
