@@ -24,6 +24,8 @@ mod fixture;
 mod full;
 #[path = "store/given.rs"]
 mod given;
+#[path = "store/moves.rs"]
+mod moves;
 #[path = "store/options.rs"]
 mod options;
 #[path = "store/power.rs"]

@@ -80,16 +80,14 @@ impl Places {
         rows.push(RowChange::Put(wish_row(Persistence::Amnesic, name, self.wish_to_carry(found))?));
         self.amnesic.ensure_room()?;
         let copied = self.amnesic.commit(rows);
-        let is_copied = self.amnesic.is_open() && self.is_in_both(name);
         let deleted =
             copied.and_then(|()| self.kept.commit_closing(|| Ok(self.forget_service(Persistence::Kept, name))));
-        if let Err(error) = deleted {
-            // While a place is closed nobody can tell what is in it, and the copy may be all that is left.
-            let has_it = self.kept.view().contents.services().contains_key(name);
-            if !is_copied || !self.kept.is_open() || has_it {
-                let _ = self.finish_move(name);
-                return Err(error);
-            }
+        // While it is closed it counts as it was when it was last read: so a copy stays that may be all that is left.
+        if let Err(error) = deleted
+            && self.kept.view().contents.services().contains_key(name)
+        {
+            let _ = self.finish_move(name);
+            return Err(error);
         }
         self.drop_wish(Persistence::Kept, name);
         self.scrub_or_leave(Persistence::Kept);

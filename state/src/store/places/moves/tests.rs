@@ -151,52 +151,54 @@ fn is_repaired(places: &Places) -> bool {
     places.both().into_iter().any(|place| place.view().recovery.is_some())
 }
 
-/// Whatever sync fails, and whether the disk recovers in this process or in the next, it is in one place as a whole in the
-/// end: after an error where it was unless nobody could tell, and where it was to be when that was acknowledged.
+/// Moves while so many syncs succeed and as many after them fail; whether it was acknowledged.
+fn move_failing(from: Persistence, wish: Wish, (skipped, failures): (u32, u32), is_killed: bool) -> bool {
+    let root = tempfile::tempdir().unwrap();
+    let mut places = open(root.path());
+    let given = Given::add(&places, from, wish);
+    assert_eq!(places.export(), Pending::Nothing);
+    faults::fail_syncs(skipped, failures);
+    let moved = places.set_persistence(&web(), other(from));
+    let what = format!("{from:?} {wish:?} {skipped} {failures} {is_killed}: {moved:?}");
+    assert_eq!(places.services().len(), 1, "{what}");
+    let mut is_doubted = is_repaired(&places);
+    faults::fail_syncs(0, 0);
+    if is_killed {
+        drop(places);
+        places = open(root.path());
+    }
+    for place in places.both() {
+        place.mend();
+        assert!(place.is_open(), "{what}");
+    }
+    places.settle();
+    is_doubted |= is_repaired(&places);
+    // What may have been lost is closed.
+    let wish = if is_doubted { places.services()[&web()].wish } else { wish };
+    let place = assert_settled(&places, root.path(), &given, wish);
+    match &moved {
+        Ok(change) => assert_eq!((*change, place), (Change::Changed, other(from)), "{what}"),
+        Err(_) if failures == 1 => assert_eq!(place, from, "nothing was changed: {what}"),
+        // Nobody could tell.
+        Err(_) => {}
+    }
+    moved.is_ok()
+}
+
+/// Whatever sync fails, and whether the disk recovers in this process or in the next.
 #[test]
 fn whatever_fails_on_the_way_it_is_in_one_place_and_whole() {
-    let (mut refused, mut done) = (0, 0);
+    let (mut done, mut refused) = (0, 0);
     for from in PLACES {
-        for skipped in 0..8 {
-            for failures in [1, 2, 4] {
-                for wish in [Wish::Enabled, Wish::Disabled] {
-                    for is_killed in [false, true] {
-                        let root = tempfile::tempdir().unwrap();
-                        let mut places = open(root.path());
-                        let given = Given::add(&places, from, wish);
-                        assert_eq!(places.export(), Pending::Nothing);
-                        faults::fail_syncs(skipped, failures);
-                        let moved = places.set_persistence(&web(), other(from));
-                        let what = format!("{from:?} {wish:?} {skipped} {failures} {is_killed}: {moved:?}");
-                        assert_eq!(places.services().len(), 1, "{what}");
-                        let mut doubted = is_repaired(&places);
-                        if is_killed {
-                            drop(places);
-                            faults::fail_syncs(0, 0);
-                            places = open(root.path());
-                        }
-                        faults::fail_syncs(0, 0);
-                        for place in places.both() {
-                            place.mend();
-                            assert!(place.is_open(), "{what}");
-                        }
-                        places.settle();
-                        doubted |= is_repaired(&places);
-                        // What may have been lost is closed.
-                        let wish = if doubted { places.services()[&web()].wish } else { wish };
-                        let place = assert_settled(&places, root.path(), &given, wish);
-                        match moved {
-                            Ok(change) => assert_eq!((change, place), (Change::Changed, other(from)), "{what}"),
-                            Err(_) if failures == 1 => assert_eq!(place, from, "nothing was changed: {what}"),
-                            Err(_) => {}
-                        }
-                        if moved.is_ok() { done += 1 } else { refused += 1 }
-                    }
-                }
+        for (skipped, failures) in (0..8).flat_map(|skipped| [1, 2, 4].map(|failures| (skipped, failures))) {
+            let wish = if (skipped + failures) % 2 == 0 { Wish::Enabled } else { Wish::Disabled };
+            for is_killed in [false, true] {
+                let moved = move_failing(from, wish, (skipped, failures), is_killed);
+                if moved { done += 1 } else { refused += 1 }
             }
         }
     }
-    assert!(refused > 20 && done > 50, "{refused} {done}");
+    assert!(done > 20 && refused > 10, "{done} {refused}");
 }
 
 /// The copy that an interrupted move has left, whichever way it went.
@@ -220,6 +222,7 @@ fn of_two_copies_the_kept_one_counts_and_the_other_goes_by_itself() {
         if is_killed {
             drop(places);
             places = open(root.path());
+            assert!(places.moving().is_empty(), "it ends with the opening");
         }
         assert_eq!(assert_settled(&places, root.path(), &given, Wish::Enabled), Persistence::Kept);
     }
