@@ -18,6 +18,7 @@ mod lint;
 mod new;
 mod option;
 mod output;
+mod persistence;
 mod publish;
 mod remove;
 mod request;

@@ -6,6 +6,7 @@
 //! crash and "enable" are one code path: a fact or a wish changed, so plan again.
 
 mod backoff;
+mod defaults;
 mod desired;
 mod error;
 mod handle;

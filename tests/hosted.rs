@@ -398,6 +398,34 @@ fn after_a_reboot_what_is_to_start_by_itself_starts_and_nothing_else() {
 }
 
 #[test]
+fn what_is_kept_from_now_on_is_applied_anew_and_stays_in_tor() {
+    story(async {
+        let house = House::open().await;
+        let keep = |place| house.controller.change(mumble(), RecordChange::Persistence(place));
+        keep(Persistence::Amnesic).await.unwrap();
+        house.enable().await.unwrap();
+        house.until_state(State::Published).await;
+        let (address, password) = (house.status().address, house.value("server-password").await);
+        let (applied, requests) = (house.server().applied, house.machine.requests());
+        for (place, acts) in [(Persistence::Kept, 3), (Persistence::Amnesic, 4), (Persistence::Kept, 5)] {
+            assert_eq!(keep(place).await.unwrap(), Change::Changed);
+            house.until(|service| service.state == State::Published && service.record.persistence() == place).await;
+            let is_as_before = house.server().applied == applied;
+            assert_eq!((house.acts().len(), is_as_before), (acts, place == Persistence::Amnesic), "{place:?}");
+            assert_eq!(keep(place).await.unwrap(), Change::Unchanged);
+        }
+        assert_eq!(house.machine.requests(), requests, "Tor has had it all the time");
+        let (directory, machine) = house.kill().await;
+        std::fs::remove_dir_all(directory.path().join("amnesic")).unwrap();
+        machine.reboot_host();
+        let house = House::again((directory, machine)).await;
+        house.until_state(State::Disabled).await;
+        assert_eq!((house.status().address, house.value("server-password").await), (address, password));
+        house.close().await;
+    });
+}
+
+#[test]
 fn without_the_host_nothing_stays_open_that_nobody_can_vouch_for() {
     story(async {
         let house = House::open().await;

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tails_server::controller::{
-    AddOnionError, Controller, Fact, PublishRequest, Reactor, RemoveOnionError, RequestError, Snapshot, State, Stop,
-    Visit,
+    AddOnionError, Controller, Fact, PublishRequest, Reactor, RecordChange, RemoveOnionError, RequestError, Snapshot,
+    State, Stop, Visit,
 };
 use tails_server::sim::Machine;
 use tails_server_state::{
@@ -125,6 +125,30 @@ fn tor_restart_republishes_the_same_addresses() {
             assert_eq!(house.machine.onions(), before);
         }
         assert_eq!(house.machine.requests(), 12, "each service is added once after each start");
+        house.close().await;
+    });
+}
+
+#[test]
+fn a_service_moves_between_the_places_while_it_stays_published() {
+    story(async {
+        let house = House::with_tor().await;
+        let name: ServiceName = "web".parse().unwrap();
+        house.publish("web", 8080).await.unwrap();
+        house.until_state("web", State::Published).await;
+        let (before, mut pictures) = (house.machine.onions(), house.controller.pictures());
+        for place in [Persistence::Amnesic, Persistence::Kept, Persistence::Amnesic] {
+            let moved = house.controller.change(name.clone(), RecordChange::Persistence(place)).await.unwrap();
+            assert_eq!(moved, Change::Changed);
+            let status = pictures.borrow_and_update().services.get(&name).cloned().unwrap();
+            assert_eq!((status.record.persistence(), status.state), (place, State::Published));
+            // Whatever would follow from it, in an hour of the simulated clock.
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            assert_eq!(house.controller.snapshot().services.get(&name).unwrap().state, State::Published);
+        }
+        assert_eq!((house.machine.onions(), house.machine.requests()), (before, 1));
+        let house = house.restart().await;
+        house.until_state("web", State::Published).await;
         house.close().await;
     });
 }

@@ -333,13 +333,13 @@ pub trait Manager {
     fn address(&self, name: &str) -> Result<String, ApiError>;
 
     /// Changes an option; answers whether that changed anything, once it is durable. The options and their values:
-    /// `autostart` and `client-authorization` (`on`, `off`), `max-streams` (1 to 65535, or `off`), and `pow` (`on`, `off`
-    /// or RATE:BURST); of a described service also `persistence`, `allow-localhost` and `allow-lan` (`on`, `off`),
+    /// `persistence`, `autostart` and `client-authorization` (`on`, `off`), `max-streams` (1 to 65535, or `off`), and `pow`
+    /// (`on`, `off` or RATE:BURST); of a described service also `allow-localhost` and `allow-lan` (`on`, `off`),
     /// `virtual-port`, and those of `Options`.
     fn set_option(&self, name: &str, option: &str, value: &str) -> Result<bool, ApiError>;
 
-    /// Gives an option of a described service its default again, a secret a new value; answers whether that changed
-    /// anything, once it is durable.
+    /// Gives an option of a service its default again, a secret a new value; answers whether that changed anything, once it
+    /// is durable.
     fn reset_option(&self, name: &str, option: &str) -> Result<bool, ApiError>;
 
     /// The options of a described service, with their values; those that are secret only if `secrets`.

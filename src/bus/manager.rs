@@ -82,9 +82,10 @@ impl Manager {
     /// `autostart`: `on` or `off`. `client-authorization`: `on`, and only authorised clients can reach the service, nobody
     /// while there is none; or `off`, and whoever knows the address can. `max-streams`: the most streams of a visitor's
     /// circuit, 1 to 65535, or `off`. `pow`, the proof-of-work defence: `on`, `off` or RATE:BURST, requests a second and
-    /// at once. Of a described service also `persistence` (as long as it is not remembered), `allow-localhost` and
-    /// `allow-lan`: `on` or `off`; and those of `Options`, which says what fits them. A service of the catalogue that is not
-    /// remembered yet is remembered as its descriptor says, disabled.
+    /// at once. `persistence`: `on`, and the service is remembered with all that is its, at the same address, after a
+    /// reboot; or `off`, and it is forgotten at shutdown, and `autostart` is `off`, too. Of a described service also
+    /// `allow-localhost` and `allow-lan`: `on` or `off`; and those of `Options`, which says what fits them. A service of the
+    /// catalogue that is not remembered yet is remembered as its descriptor says, disabled.
     async fn set_option(&self, name: &str, option: &str, value: &str) -> Result<bool, ApiError> {
         let name = translate::service_name(name)?;
         let changed = match options::parse(option, value)? {
@@ -94,8 +95,8 @@ impl Manager {
         Ok(changed == Change::Changed)
     }
 
-    /// Gives an option of a described service its default again, a secret a new value; answers whether that changed
-    /// anything, once it is durable.
+    /// Gives an option of a service its default again, a secret a new value; answers whether that changed anything, once it
+    /// is durable. Refused for `client-authorization` where it would open the service.
     async fn reset_option(&self, name: &str, option: &str) -> Result<bool, ApiError> {
         let name = translate::service_name(name)?;
         Ok(self.controller.reset_option(name, option.to_owned()).await? == Change::Changed)

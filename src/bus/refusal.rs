@@ -41,9 +41,13 @@ fn of_store(error: &StoreError) -> Option<fn(String) -> ApiError> {
             | StoreError::ClientKeyTaken { .. }
             | StoreError::RequestExists { .. }
             | StoreError::AddressTaken { .. }
+            | StoreError::Shadowed { .. }
     );
-    let is_senseless = matches!(error, StoreError::TooLarge { .. } | StoreError::OtherPlace { .. });
-    let is_failed = matches!(error, StoreError::TooManyClients { .. } | StoreError::SecretElsewhere { .. });
+    let is_senseless = matches!(error, StoreError::TooLarge { .. });
+    let is_failed = matches!(
+        error,
+        StoreError::TooManyClients { .. } | StoreError::SecretElsewhere { .. } | StoreError::OtherPlace { .. }
+    );
     if is_unknown {
         Some(ApiError::Unknown)
     } else if is_taken {

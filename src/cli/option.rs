@@ -11,6 +11,7 @@ use crate::cli::client;
 use crate::cli::error::{Act, Failure};
 use crate::cli::follow;
 use crate::cli::output::{Form, now, print, print_line, time};
+use crate::cli::persistence;
 use crate::cli::session::{Session, similar};
 use crate::cli::show;
 use crate::cli::source;
@@ -55,6 +56,9 @@ pub(super) async fn set(
     };
     tell(session, name, option, changed).await?;
     let after = show::service(session, name).await?;
+    if option.as_str() == persistence::OPTION && changed {
+        persistence::explain(session, name, services.get(name.as_str()), &after).await?;
+    }
     if option.as_str() == AUTHORIZATION && after.client_authorization {
         closed(session, name, &after).await?;
     }
@@ -62,11 +66,17 @@ pub(super) async fn set(
 }
 
 pub(super) async fn reset(session: &Session, name: &ServiceName, option: &OptionName) -> Result<(), Failure> {
-    match session.manager.reset_option(name.as_str(), option.as_str()).await {
-        Ok(changed) => tell(session, name, option, changed).await?,
+    let (_, _, services) = session.manager.overview().await?;
+    let changed = match session.manager.reset_option(name.as_str(), option.as_str()).await {
+        Ok(changed) => changed,
         Err(error) => return Err(session.failure(name, error).await),
+    };
+    tell(session, name, option, changed).await?;
+    let after = show::service(session, name).await?;
+    if option.as_str() == persistence::OPTION && changed {
+        persistence::explain(session, name, services.get(name.as_str()), &after).await?;
     }
-    in_force(session, name, &show::service(session, name).await?).await
+    in_force(session, name, &after).await
 }
 
 /// Waits until the server runs with what was remembered, if one runs.
@@ -147,11 +157,12 @@ async fn value(session: &Session, name: &ServiceName, option: &OptionName) -> Re
 }
 
 /// The options of a port that is published as it is.
-const COMMON: [&str; 4] = ["autostart", AUTHORIZATION, "max-streams", "pow"];
+const COMMON: [&str; 5] = [persistence::OPTION, "autostart", AUTHORIZATION, "max-streams", "pow"];
 
 fn common(service: &ServiceProperties, option: &OptionName) -> Option<String> {
     let switch = |is_on| if is_on { "on" } else { "off" }.to_owned();
     match option.as_str() {
+        persistence::OPTION => Some(switch(service.persistence)),
         "autostart" => Some(switch(service.autostart)),
         AUTHORIZATION => Some(switch(service.client_authorization)),
         "max-streams" => Some(service.max_streams.map_or_else(|| switch(false), |most| most.to_string())),

@@ -55,6 +55,9 @@ fn explain(name: &ServiceName, persistent: bool, autostart: bool, waited: bool) 
         (true, false) => "Its address survives a reboot; publish it again then with `tails-server enable`.",
         (true, true) => "It is published again, at the same address, after every boot.",
     });
+    if !persistent {
+        say(&format!("To keep it:     tails-server set-option {name} persistence on"));
+    }
     say(&format!("To withdraw it: tails-server disable {name}"));
     say(&format!("To forget it:   tails-server remove {name}"));
 }

@@ -19,6 +19,12 @@ pub enum RequestError {
     /// The wishes contradict one another.
     #[error(transparent)]
     Contradiction(#[from] InvalidRecord),
+    /// What is forgotten at shutdown can not start after a boot.
+    #[error("autostart needs persistence: \"{0}\" is forgotten when this computer shuts down")]
+    Forgets(ServiceName),
+    /// A default that opens a service to everybody.
+    #[error("by default \"{0}\" is open to everybody, and it is not now")]
+    WouldOpen(ServiceName),
     /// It could not be made durable.
     #[error(transparent)]
     Store(StoreError),
@@ -113,6 +119,8 @@ impl RequestError {
             Self::Unknown(_) => RequestErrorKind::Unknown,
             Self::Exists(_) => RequestErrorKind::Exists,
             Self::Contradiction(_)
+            | Self::Forgets(_)
+            | Self::WouldOpen(_)
             | Self::UnknownOption { .. }
             | Self::Value { .. }
             | Self::CannotRender(_)
@@ -140,6 +148,10 @@ impl RequestError {
                 Some(format!("Choose another name with --name, or remove it first: tails-server remove {name}"))
             }
             Self::Contradiction(_) => Some("Add --persistent, or leave out --autostart".to_owned()),
+            Self::Forgets(name) => Some(format!("Switch it on first: tails-server set-option {name} persistence on")),
+            Self::WouldOpen(name) => {
+                Some(format!("To open it: tails-server set-option {name} client-authorization off"))
+            }
             Self::Store(error) => Some(error.hint()),
             Self::Stopping => Some("Try again once it has started again".to_owned()),
             Self::Unavailable { cause, .. } => Some(cause.hint()),

@@ -52,7 +52,7 @@ pub enum RecordChange {
     MaxStreams(Option<MaxStreams>),
     /// The defence against floods; `None` for none.
     ProofOfWork(Option<ProofOfWork>),
-    /// Where it is remembered: can be chosen as long as nothing is remembered of it.
+    /// Where it is remembered. Autostart falls off with [`Persistence::Amnesic`].
     Persistence(Persistence),
     /// Whether programs on this computer reach it without Tor.
     AllowLocalhost(Allow),
@@ -155,7 +155,7 @@ impl Controller {
         self.remember(about, move |store| options::set(store, &repertoire, &name, &option, &text)).await
     }
 
-    /// Gives an option of a described service its default again; a secret is made anew.
+    /// Gives an option of a service its default again; a secret is made anew.
     ///
     /// # Errors
     /// There is no such service or option, or it could not be made durable.

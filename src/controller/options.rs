@@ -10,6 +10,7 @@ use tails_server_state::{
     PortMapping, ProofOfWork, ServiceName, ServiceRecord, Store, StoredService, VirtualPort, Wish,
 };
 
+use crate::controller::defaults;
 use crate::controller::error::RequestError;
 use crate::controller::remember::{begin, find, find_descriptor, new_secret};
 use crate::controller::repertoire::Repertoire;
@@ -104,6 +105,11 @@ pub(super) fn reset(
     name: &ServiceName,
     option: &str,
 ) -> Result<Change, RequestError> {
+    let found = look_up(store, repertoire, name)?;
+    let common = found.as_ref().map(|(descriptor, _)| &*descriptor.common);
+    if let Some(reset) = defaults::reset(store, repertoire, name, common, option) {
+        return reset;
+    }
     let descriptor = described(store, repertoire, name, option)?;
     if let Some(port) = port_of(&descriptor, option) {
         let number = port.default_virtual_port().unwrap_or(wishes::WEB);

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use tails_server_state::{
-    Allow, Autostart, Change, ClientAuthorization, Exposure, LocalAccess, MaxStreams, OnionKey, OptionName, OptionText,
-    Persistence, PortMap, PortMapping, ProofOfWork, ServiceKind, ServiceName, ServiceRecord, Store, StoredService,
-    Target, Wish,
+    Allow, Autostart, Change, ClientAuthorization, Exposure, InvalidRecord, LocalAccess, MaxStreams, OnionKey,
+    OptionName, OptionText, Persistence, PortMap, PortMapping, ProofOfWork, ServiceKind, ServiceName, ServiceRecord,
+    Store, StoredService, Target, Wish,
 };
 use tracing::{debug, warn};
 
@@ -75,7 +75,15 @@ pub(super) fn change(
             if service.record.kind().is_described() {
                 offered(&*find_descriptor(repertoire, name)?)?;
             }
-            Ok(store.set_record(&changed(service.record, change)?)?)
+            match change {
+                RecordChange::Persistence(place) => Ok(store.set_persistence(name, place)?),
+                RecordChange::Autostart(_)
+                | RecordChange::ClientAuthorization(_)
+                | RecordChange::MaxStreams(_)
+                | RecordChange::ProofOfWork(_)
+                | RecordChange::AllowLocalhost(_)
+                | RecordChange::AllowLan(_) => Ok(store.set_record(&changed(service.record, change)?)?),
+            }
         }
         None => {
             offered(&*find_descriptor(repertoire, name)?)?;
@@ -96,7 +104,10 @@ fn changed(record: ServiceRecord, change: RecordChange) -> Result<ServiceRecord,
         ServiceKind::Published => Err(not_described(&record, "allow-localhost and allow-lan")),
     };
     match change {
-        RecordChange::Autostart(autostart) => Ok(record.with_autostart(autostart)?),
+        RecordChange::Autostart(autostart) => {
+            let name = record.name().clone();
+            record.with_autostart(autostart).map_err(|InvalidRecord::AutostartForgets| RequestError::Forgets(name))
+        }
         RecordChange::ClientAuthorization(authorization) => {
             exposure.client_authorization = authorization;
             Ok(record.with_exposure(exposure))
@@ -109,11 +120,7 @@ fn changed(record: ServiceRecord, change: RecordChange) -> Result<ServiceRecord,
             exposure.proof_of_work = defence;
             Ok(record.with_exposure(exposure))
         }
-        RecordChange::Persistence(place) => {
-            let (ports, autostart) = (record.ports().clone(), record.autostart());
-            let other = ServiceRecord::new(record.name().clone(), place, autostart, ports)?;
-            Ok(other.with_exposure(exposure).of_kind(kind))
-        }
+        RecordChange::Persistence(place) => Ok(record.with_persistence(place)),
         RecordChange::AllowLocalhost(allow) => with_access(record, &|access| access.localhost = allow),
         RecordChange::AllowLan(allow) => with_access(record, &|access| access.lan = allow),
     }

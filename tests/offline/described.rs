@@ -146,7 +146,6 @@ fn options_of_a_service_are_set_reset_and_judged() {
         (&["set-option", "mumble", "max-users", "0"], 2, &["1 to 1000"]),
         (&["set-option", "mumble", "virtual-port", "0"], 2, &["1 to 65535"]),
         (&["set-option", "mumble", "tls-fingerprint", "AB"], 2, &["can not be set"]),
-        (&["set-option", "mumble", "persistence", "off"], 2, &["needs persistence"]),
         (&["get-option", "mumble", "max-user"], 2, &["Did you mean \"max-users\"?"]),
         (&["reset-option", "mumble", "max-user"], 2, &["Did you mean \"max-users\"?"]),
         (&["enable", "mumbel"], 3, &["Did you mean \"mumble\"?"]),
@@ -158,10 +157,6 @@ fn options_of_a_service_are_set_reset_and_judged() {
     for (arguments, code, words) in table {
         assert_refused(controller.cli(*arguments), *code, words);
     }
-    // What is remembered in one place does not move to the other one yet.
-    controller.cli(["set-option", "mumble", "autostart", "off"]).succeeded();
-    let refused = controller.cli(["set-option", "mumble", "persistence", "off"]);
-    assert!(refused.code != Some(0) && refused.stderr.contains("Remove the service and add it again"), "{refused:#?}");
 }
 
 #[test]

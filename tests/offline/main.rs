@@ -37,6 +37,7 @@ mod killed;
 mod manager;
 mod output;
 mod peer;
+mod persistence;
 mod places;
 mod settings;
 mod simulated;
