@@ -41,8 +41,8 @@ pub use pacing::Window;
 pub use plan::{Step, plan};
 pub use ports::{
     ActKind, AddOnionError, Applied, CheckError, CheckRequest, Checked, CredentialError, Digest, Fact, HiddenUpload,
-    Host, HostAct, HostError, HostFact, HostedService, HsDir, Listeners, Listening, NewOnion, Progress, Recall,
-    RemoveOnionError, Tor, TorFact, TorProblem, Unit, VisitOutcome, VisitPolicy, Visitors,
+    Host, HostAct, HostError, HostFact, HostedService, HsDir, LastWords, Listeners, Listening, NewOnion, Progress,
+    Recall, RemoveOnionError, Tor, TorFact, TorProblem, Unit, VisitOutcome, VisitPolicy, Visitors,
 };
 pub use publication::{Evidence, Publication, Uploads};
 pub use reactor::{Reactor, Stop};

@@ -30,6 +30,7 @@ pub use self::common::{Common, CommonOption};
 pub use self::confinement::{Capability, Confinement, Home, System};
 pub use self::connection::{ConnectionInfo, InfoLine};
 pub use self::finding::{Finding, Rule, Severity};
+pub(crate) use self::names::hides;
 pub use self::names::{
     CompanionName, Documentation, Help, InvalidText, Line, PackageName, ProgramName, UnitName, UserName, Word,
 };

@@ -13,6 +13,7 @@ mod firewall;
 mod hook;
 mod install;
 mod keys;
+mod last_words;
 mod ledger;
 mod mounts;
 mod packages;

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
 use tails_server::adapters::{Units, UnitsPlaces};
+use tails_server::bus::Listener;
 use tails_server::controller::{ActKind, Controller, Fact, HostReach, Reactor, Repertoire, ServiceStatus, State, Stop};
 use tails_server::descriptor::{Catalog, Debian, Origin, Source, Trust};
 use tails_server::sim::Machine;
@@ -27,6 +28,8 @@ use zbus::{OwnedObjectPath, fdo};
 
 /// How long anything may take that should happen by itself. The machines are shared and slow at times.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// What a server wrote before it failed.
+const LOG: &str = r#"["listening on hunter2.onion", "cannot bind: address in use"]"#;
 const UNIT: &str = "/org/freedesktop/systemd1/unit/mumble_2dserver_2eservice";
 
 fn mumble() -> ServiceName {
@@ -77,6 +80,8 @@ impl Drop for Bus {
 enum Plan {
     Done,
     Fails(&'static str),
+    /// The server does not start.
+    FailsToStart,
     /// systemd does not let us.
     Denied,
     /// It ends without a word.
@@ -170,6 +175,13 @@ async fn help(world: &Shared, unit: &str, plan: &Plan, connection: &zbus::Connec
         Plan::Fails(message) => {
             let text =
                 format!(r#"{{"format":1,"act":"{act}","result":"failed","message":"{message}","hint":"Go on"}}"#);
+            replace(&told.join("outcome.json"), &text);
+            return "failed";
+        }
+        Plan::FailsToStart => {
+            let text = format!(
+                r#"{{"format":1,"act":"{act}","result":"failed","message":"it did not start","hint":null,"log":{LOG}}}"#
+            );
             replace(&told.join("outcome.json"), &text);
             return "failed";
         }
@@ -428,6 +440,36 @@ fn what_the_helper_says_of_a_failure_is_what_people_see() {
         // A person may have mended it.
         house.controller.enable(mumble()).await.unwrap();
         house.until_state(State::Published).await;
+    });
+}
+
+#[test]
+fn the_last_lines_of_a_server_that_failed_are_for_whoever_asks_and_for_nobody_else() {
+    story(async {
+        let mut house = House::open(vec![Plan::Done, Plan::FailsToStart]).await;
+        let socket = house.directory.path().join("bus-of-ours");
+        let listener = Listener::bind(&socket).await.unwrap();
+        house.tasks.push(tokio::spawn(listener.serve(house.controller.clone())));
+        house.controller.enable(mumble()).await.unwrap();
+        let failed = house.until(|service| service.problem.is_some()).await;
+        assert!(!format!("{failed:?}").contains("hunter2"), "{failed:?}");
+        let ask = async |words: &[&str]| -> serde_json::Value {
+            let mut asking = tokio::process::Command::new(env!("CARGO_BIN_EXE_tails-server"));
+            asking.args(["--json", "--bus", &format!("unix:{}", socket.display())]).args(words);
+            let answer = tokio::time::timeout(PATIENCE, asking.output()).await.unwrap().unwrap();
+            serde_json::from_slice(&answer.stdout).unwrap_or_else(|_| panic!("{answer:?}"))
+        };
+        let log: serde_json::Value = serde_json::from_str(LOG).unwrap();
+        assert_eq!(ask(&["status", "mumble"]).await["server-log"], log);
+        assert_eq!(ask(&["info", "mumble", "--details"]).await["details"]["server-log"], log);
+        for words in [&["status"][..], &["list"], &["info", "mumble"]] {
+            let told = ask(words).await.to_string();
+            assert!(told.contains("it did not start") && !told.contains("hunter2"), "{words:?}: {told}");
+        }
+        // The next time it starts, and nothing of the kind is left.
+        house.controller.enable(mumble()).await.unwrap();
+        house.until_state(State::Published).await;
+        assert_eq!(ask(&["status", "mumble"]).await["server-log"], serde_json::Value::Null);
     });
 }
 

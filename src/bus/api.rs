@@ -332,6 +332,10 @@ pub trait Manager {
     /// The onion address of a service, with `.onion`.
     fn address(&self, name: &str) -> Result<String, ApiError>;
 
+    /// The last lines that the server of a described service wrote to its log before it failed; none if it has not. There
+    /// may be addresses and passwords in them.
+    fn server_log(&self, name: &str) -> Result<Vec<String>, ApiError>;
+
     /// Changes an option; answers whether that changed anything, once it is durable. The options and their values:
     /// `persistence`, `autostart` and `client-authorization` (`on`, `off`), `max-streams` (1 to 65535, or `off`), and `pow`
     /// (`on`, `off` or RATE:BURST); of a described service also `allow-localhost` and `allow-lan` (`on`, `off`),

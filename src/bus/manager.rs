@@ -77,6 +77,16 @@ impl Manager {
         Ok(service.address.display_unredacted())
     }
 
+    /// The last lines that the server of a described service wrote to its log before it failed, five of 200 characters at
+    /// most; none if it has not. There may be addresses and passwords in them.
+    // As the address, in no picture and no signal: those who watch all services do not spread what a server wrote.
+    fn server_log(&self, name: &str) -> Result<Vec<String>, ApiError> {
+        let name = translate::service_name(name)?;
+        let picture = self.controller.snapshot();
+        let service = picture.services.get(&name).ok_or(RequestError::Unknown(name))?;
+        Ok(service.hosting.iter().flat_map(|hosting| hosting.last_words.expose_lines()).cloned().collect())
+    }
+
     /// Changes an option; answers whether that changed anything, once it is durable.
     ///
     /// `autostart`: `on` or `off`. `client-authorization`: `on`, and only authorised clients can reach the service, nobody

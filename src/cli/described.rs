@@ -19,6 +19,7 @@ pub(super) struct Parts<'a> {
     pub(super) described: CatalogProperties,
     /// Missing if nothing is remembered of it.
     pub(super) service: Option<ServiceProperties>,
+    pub(super) details: Option<DetailsView>,
     pub(super) address: Option<String>,
     pub(super) options: Vec<OptionProperties>,
     pub(super) connection: Option<ConnectionProperties>,
@@ -91,7 +92,7 @@ impl Serialize for Pairs {
 
 impl DescribedView {
     pub(super) fn new(parts: Parts<'_>, depth: Depth) -> Self {
-        let Parts { name, described, service, address, options, connection } = parts;
+        let Parts { name, described, service, details, address, options, connection } = parts;
         let service = service.as_ref();
         let state = match service {
             Some(service) => service.state.as_str(),
@@ -130,7 +131,7 @@ impl DescribedView {
             documentation: depth.details.then_some(described.documentation),
             client_application: depth.details.then_some(described.client_application),
             option_details: if depth.details { options.iter().map(OptionView::new).collect() } else { Vec::new() },
-            details: service.filter(|_| depth.details).map(DetailsView::new),
+            details,
         }
     }
 }

@@ -199,10 +199,12 @@ pub(super) struct StatusView {
     problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    server_log: Vec<String>,
 }
 
 impl StatusView {
-    pub(super) fn new(name: &str, service: &ServiceProperties) -> Self {
+    pub(super) fn new(name: &str, service: &ServiceProperties, server_log: Vec<String>) -> Self {
         Self {
             name: name.to_owned(),
             state: service.state.clone(),
@@ -222,6 +224,7 @@ impl StatusView {
             options_applied: service.options_applied,
             problem: service.problem.clone(),
             hint: service.hint.clone(),
+            server_log,
         }
     }
 }
@@ -279,10 +282,12 @@ pub(super) struct DetailsView {
     access_settled: bool,
     problem: Option<String>,
     hint: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    server_log: Vec<String>,
 }
 
 impl InfoView {
-    pub(super) fn new(name: &str, address: String, service: &ServiceProperties, details: bool) -> Self {
+    pub(super) fn new(name: &str, address: String, service: &ServiceProperties, details: Option<DetailsView>) -> Self {
         let first = service.ports.first();
         let remote_port = first.map(|(port, _)| *port);
         Self {
@@ -313,13 +318,13 @@ impl InfoView {
                 max_streams: service.max_streams,
                 pow: service.proof_of_work.map(|(rate, burst)| format!("{rate}:{burst}")),
             },
-            details: details.then(|| DetailsView::new(service)),
+            details,
         }
     }
 }
 
 impl DetailsView {
-    pub(super) fn new(service: &ServiceProperties) -> Self {
+    pub(super) fn new(service: &ServiceProperties, server_log: Vec<String>) -> Self {
         Self {
             enabled: service.enabled,
             since: time(service.since),
@@ -332,6 +337,7 @@ impl DetailsView {
             access_settled: service.access_settled,
             problem: service.problem.clone(),
             hint: service.hint.clone(),
+            server_log,
         }
     }
 }

@@ -7,7 +7,7 @@ use tails_server_state::ServiceName;
 use crate::bus::api::ServiceProperties;
 use crate::cli::described::{DescribedView, Parts};
 use crate::cli::error::Failure;
-use crate::cli::output::{Form, InfoView, OverviewView, StatusView, print, print_line, rows};
+use crate::cli::output::{DetailsView, Form, InfoView, OverviewView, StatusView, print, print_line, rows};
 use crate::cli::session::Session;
 use crate::cli::talk::say;
 
@@ -39,19 +39,25 @@ pub(super) async fn overview(session: &Session, form: Form) -> Result<(), Failur
 }
 
 pub(super) async fn status(session: &Session, name: &ServiceName, form: Form) -> Result<(), Failure> {
-    print(&StatusView::new(name.as_str(), &service(session, name).await?), form)
+    let service = service(session, name).await?;
+    let log = server_log(session, name, &service).await?;
+    print(&StatusView::new(name.as_str(), &service, log), form)
 }
 
 pub(super) async fn info(session: &Session, name: &ServiceName, depth: Depth, form: Form) -> Result<(), Failure> {
     let (_, _, mut services) = session.manager.overview().await?;
     let (mut had, _) = session.manager.catalog().await?;
     let service = services.remove(name.as_str());
+    let details = match &service {
+        Some(service) if depth.details => Some(DetailsView::new(service, server_log(session, name, service).await?)),
+        Some(_) | None => None,
+    };
     let described = had.remove(name.as_str()).filter(|_| service.as_ref().is_none_or(|service| service.described));
     let Some(described) = described else {
         // A port, or a service whose descriptor is gone.
         let Some(service) = service else { return Err(session.unknown(name).await) };
         let address = onion_address(session, name).await?;
-        return print(&InfoView::new(name.as_str(), address, &service, depth.details), form);
+        return print(&InfoView::new(name.as_str(), address, &service, details), form);
     };
     // What can not be had has no options.
     let (options, connection) = if described.problem.is_some() {
@@ -64,7 +70,7 @@ pub(super) async fn info(session: &Session, name: &ServiceName, depth: Depth, fo
         Some(_) => Some(onion_address(session, name).await?),
         None => None,
     };
-    let parts = Parts { name: name.as_str(), described, service, address, options, connection };
+    let parts = Parts { name: name.as_str(), described, service, details, address, options, connection };
     print(&DescribedView::new(parts, depth), form)
 }
 
@@ -85,6 +91,22 @@ pub(super) async fn address(session: &Session, name: &ServiceName, form: Form) -
 pub(super) async fn onion_address(session: &Session, name: &ServiceName) -> Result<String, Failure> {
     match session.manager.address(name.as_str()).await {
         Ok(address) => Ok(address),
+        Err(error) => Err(session.failure(name, error).await),
+    }
+}
+
+/// The last lines of the log of a server that failed.
+async fn server_log(
+    session: &Session,
+    name: &ServiceName,
+    service: &ServiceProperties,
+) -> Result<Vec<String>, Failure> {
+    // A port has no server that we know of.
+    if !service.described {
+        return Ok(Vec::new());
+    }
+    match session.manager.server_log(name.as_str()).await {
+        Ok(lines) => Ok(lines),
         Err(error) => Err(session.failure(name, error).await),
     }
 }

@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use tails_server_state::{ClientSecretKey, DescriptorId, OnionAddress, OnionKey, Target, TimePeriod, VirtualPort};
 
-pub use self::host::{ActKind, Applied, Digest, Host, HostAct, HostError, HostFact, HostedService, Progress, Unit};
+pub use self::host::{
+    ActKind, Applied, Digest, Host, HostAct, HostError, HostFact, HostedService, LastWords, Progress, Unit,
+};
 use crate::controller::observed::{Bootstrap, Generation};
 use crate::controller::shape::OnionShape;
 

@@ -165,7 +165,7 @@ fn line(text: &str, most: usize) -> Result<(), InvalidText> {
 }
 
 /// Control characters, and those that turn the direction of writing or that nobody sees.
-pub(super) const fn hides(character: char) -> bool {
+pub(crate) const fn hides(character: char) -> bool {
     matches!(
         character,
         '\0'..='\u{1f}'

@@ -21,7 +21,7 @@ use super::report::Told;
 use super::units::{self, Chosen, State};
 use super::users::{Owner, user_number};
 use super::wishes::{self, Wishes};
-use super::{firewall, keys, packages};
+use super::{firewall, keys, last_words, packages};
 use crate::descriptor::{Debian, Moment, OptionKind, RenderedFile, Scope, ServiceDescriptor};
 
 /// The rendered files, in the directory of the service. systemd alone goes there.
@@ -33,7 +33,7 @@ pub(super) fn apply(work: &mut Work) -> Result<Told, Error> {
     packages::require(&descriptor.install)?;
     let unit = units::choose(&descriptor)?;
     let is_running = match &unit {
-        Some(unit) => check_ours(unit)?,
+        Some(unit) => check_ours(unit, work)?,
         None => false,
     };
     // All that can be refused is refused before anything changes.
@@ -87,13 +87,17 @@ fn read_wishes(descriptor: &ServiceDescriptor) -> Result<Wishes, Error> {
         .map_err(|cause| Error::Wishes { service: descriptor.name.to_string(), cause })
 }
 
-/// Whether the unit runs, which it may only by our doing.
-fn check_ours(unit: &Chosen<'_>) -> Result<bool, Error> {
-    let is_running = State::of(&unit.name)?.is_running();
-    if is_running && !units::is_ours(&unit.name)? {
+/// Whether the unit runs, which it may only by our doing. One of ours that has failed has its last words kept: when it is
+/// started again, nobody finds them any more.
+fn check_ours(unit: &Chosen<'_>, work: &mut Work) -> Result<bool, Error> {
+    let (state, is_ours) = (State::of(&unit.name)?, units::is_ours(&unit.name)?);
+    if state.is_running() && !is_ours {
         return Err(Error::Foreign(unit.name.clone()));
     }
-    Ok(is_running)
+    if state.has_failed() && is_ours {
+        work.report.last_words = last_words::of(&unit.name);
+    }
+    Ok(state.is_running())
 }
 
 /// The address, or any other where no file has it in it.
@@ -164,7 +168,7 @@ fn lay_files(work: &mut Work, rendered: &[RenderedFile<'_>]) -> Result<Vec<(Path
 }
 
 fn bring_up(
-    work: &Work,
+    work: &mut Work,
     unit: Option<&Chosen<'_>>,
     hook: Option<&Hook>,
     descriptor: &ServiceDescriptor,
@@ -184,7 +188,10 @@ fn bring_up(
         Effort::Reload => State::of(&unit.name)?.can_reload && units::refresh(&unit.name, files, true)?,
     };
     if !is_refreshed {
-        units::restart(&unit.name)?;
+        if let Err(error) = units::restart(&unit.name) {
+            work.report.last_words = last_words::of(&unit.name);
+            return Err(error);
+        }
         state.enter(FILES, 0o700)?.forget()?;
         if let Some(hook) = hook {
             hook.call(Moment::Started, state, Some(options))?;

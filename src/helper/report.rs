@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! What the helper tells the controller: files that all may read, with no secret in them.
+//! What the helper tells the controller: files for it alone. No secret of ours is in them; a server may have written one.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,6 +19,8 @@ const PROGRESS: &str = "progress.json";
 pub(super) struct Report {
     /// The directory of the service.
     pub(super) directory: Directory,
+    /// What the server wrote before it failed, if it did: told whether the act goes well or not.
+    pub(super) last_words: Vec<String>,
     act: Act,
 }
 
@@ -45,6 +47,7 @@ struct Outcome<'a> {
     unit: Option<&'a str>,
     digest: Option<&'a str>,
     probes: &'a BTreeMap<String, String>,
+    log: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -59,7 +62,7 @@ impl Report {
     pub(super) fn begin(act: Act, service: &str) -> Result<Self, Error> {
         let directory = Directory::ours(Path::new(STATE), 0o755)?.enter(service, 0o755)?;
         directory.lock()?;
-        Ok(Self { directory, act })
+        Ok(Self { directory, last_words: Vec::new(), act })
     }
 
     /// How far it is.
@@ -83,6 +86,7 @@ impl Report {
             unit: told.unit.as_deref(),
             digest: told.digest.as_deref(),
             probes: &told.probes,
+            log: &self.last_words,
         };
         self.write(OUTCOME, &outcome)?;
         self.directory.remove(PROGRESS)
@@ -90,8 +94,8 @@ impl Report {
 
     fn write(&self, name: &str, what: &impl Serialize) -> Result<(), Error> {
         let text = serde_json::to_vec(what).map_err(|_| Error::Bug("a report that can not be written"))?;
-        // For the controller alone: from the digest of the wishes a weak password could be guessed. Without that user nobody
-        // reads it.
+        // For the controller alone: from the digest of the wishes a weak password could be guessed, and a server may have
+        // written one to its log. Without that user nobody reads it.
         let owner = Owner::find("root", CONTROLLER).unwrap_or(Owner::ROOT);
         self.directory.write(name, &text, owner, 0o640)
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::error::Error;
 use super::files::{Directory, is_missing};
 use super::places::{RUNTIME_UNITS, STATE, SYSTEM_UNITS};
-use super::program::{JOURNALCTL, SYSTEMCTL, SYSV_INSTALL, attempt, run};
+use super::program::{SYSTEMCTL, SYSV_INSTALL, attempt, run};
 use super::users::Owner;
 use crate::descriptor::ServiceDescriptor;
 
@@ -42,6 +42,11 @@ impl State {
     /// Whether processes of it run, or soon will.
     pub(super) fn is_running(&self) -> bool {
         !matches!(self.active.as_str(), "inactive" | "failed" | "")
+    }
+
+    /// Whether it ended otherwise than it was told to.
+    pub(super) fn has_failed(&self) -> bool {
+        self.active == "failed"
     }
 }
 
@@ -112,10 +117,10 @@ pub(super) fn restart(unit: &str) -> Result<(), Error> {
     if answer.status.success() {
         return Ok(());
     }
-    let last = attempt(JOURNALCTL, &["--unit", unit, "--lines=1", "--output=cat", "--no-pager", "--quiet"])?;
-    let words = [last.stdout.trim(), answer.stderr.trim()];
-    let reason = words.into_iter().find(|words| !words.is_empty()).unwrap_or("nobody says why").to_owned();
-    Err(Error::Start { unit: unit.to_owned(), reason })
+    // In systemd's words, and none of the server's own: everybody is told what the matter is.
+    let words = answer.stderr.lines().next().unwrap_or("nobody says why");
+    let reason = words.strip_prefix(&format!("Job for {unit} failed because ")).unwrap_or(words);
+    Err(Error::Start { unit: unit.to_owned(), reason: reason.trim_end_matches('.').to_owned() })
 }
 
 /// Shows files to a server that runs, and has it read them again, if it knows how. False if it has to be restarted.

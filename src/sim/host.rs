@@ -7,7 +7,8 @@ use std::time::Duration;
 use tails_server_state::{ServiceName, Target};
 
 use crate::controller::{
-    ActKind, Applied, Fact, Generation, Host, HostAct, HostError, HostFact, HostedService, Progress, Repertoire, Unit,
+    ActKind, Applied, Fact, Generation, Host, HostAct, HostError, HostFact, HostedService, LastWords, Progress,
+    Repertoire, Unit,
 };
 use crate::sim::machine::Machine;
 
@@ -29,8 +30,13 @@ pub(super) struct Server {
 
 /// The services that need the host, none of them installed.
 pub(super) fn servers(repertoire: &Repertoire) -> BTreeMap<ServiceName, Server> {
-    let nothing =
-        HostedService { installed: false, unit: Unit::Inactive, applied: Applied::Nothing, probes: BTreeMap::new() };
+    let nothing = HostedService {
+        installed: false,
+        unit: Unit::Inactive,
+        applied: Applied::Nothing,
+        probes: BTreeMap::new(),
+        last_words: LastWords::default(),
+    };
     let hosted = repertoire.hosted();
     hosted.map(|(name, _, targets)| (name, Server { told: nothing.clone(), targets })).collect()
 }

@@ -12,6 +12,7 @@
 mod choices;
 mod host;
 mod killed;
+mod last_words;
 mod mumble;
 mod rights;
 mod services;

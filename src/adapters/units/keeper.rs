@@ -252,8 +252,8 @@ impl Keeper {
             }
             state = unit_state(connection, &unit).await?;
         }
-        let probes = outcome.map(|outcome| outcome.probes).unwrap_or_default();
-        Ok(HostedService { installed, unit: state, applied, probes })
+        let (probes, last_words) = outcome.map(|outcome| (outcome.probes, outcome.log)).unwrap_or_default();
+        Ok(HostedService { installed, unit: state, applied, probes, last_words })
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::controller::{ActKind, Applied, Digest, Progress};
+use crate::controller::{ActKind, Applied, Digest, LastWords, Progress};
 
 /// The format that is understood.
 const FORMAT: u32 = 1;
@@ -28,6 +28,8 @@ pub(super) struct Outcome {
     digest: Option<String>,
     #[serde(default)]
     pub(super) probes: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) log: LastWords,
 }
 
 #[derive(Deserialize)]
@@ -94,6 +96,7 @@ mod tests {
         ] {
             assert_eq!(outcome(act, result, more).applied(), applied, "{act} {result} {more}");
         }
+        assert_eq!(outcome("apply", "failed", r#","log":["a","b"]"#).log.expose_lines(), ["a", "b"]);
         for wrong in ["", "{}", "[]", r#"{"format":2,"act":"apply","result":"done"}"#] {
             assert_eq!(Outcome::parse(wrong), None, "{wrong}");
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 
+use serde::Deserialize;
 use tails_server_state::ServiceName;
 
 use crate::controller::observed::Generation;
@@ -126,6 +127,34 @@ pub struct HostedService {
     pub applied: Applied,
     /// What was found out about it, by the name of the option.
     pub probes: BTreeMap<String, String>,
+    /// What its server wrote before it failed, if it has when it was last configured or started.
+    pub last_words: LastWords,
+}
+
+/// The last lines that a server wrote to its log before it failed, as far as the host tells them. There may be addresses
+/// and passwords in them: they are for whoever asks for them, and for no log of ours.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct LastWords(Vec<String>);
+
+impl LastWords {
+    /// From lines that can be shown anywhere: without control characters, and neither many nor long.
+    #[must_use]
+    pub const fn new(lines: Vec<String>) -> Self {
+        Self(lines)
+    }
+
+    /// The lines.
+    #[must_use]
+    pub fn expose_lines(&self) -> &[String] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for LastWords {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "LastWords({} lines)", self.0.len())
+    }
 }
 
 /// The unit that runs a server.
@@ -213,5 +242,11 @@ mod tests {
             assert_eq!(Digest::from_hex(wrong), None, "{wrong}");
         }
         assert!(!format!("{digest:?}").contains(&digest.hex()[2..6]));
+    }
+
+    #[test]
+    fn what_a_server_wrote_is_not_in_what_is_written_for_us() {
+        let words = LastWords::new(vec!["the password is hunter2".to_owned()]);
+        assert_eq!(format!("{words:?}"), "LastWords(1 lines)");
     }
 }

@@ -9,7 +9,7 @@ use super::{Outlook, Problem, nobody_listens};
 use crate::controller::desired::Desired;
 use crate::controller::hosted::HostConnection;
 use crate::controller::observed::Observed;
-use crate::controller::ports::{ActKind, Progress, Unit};
+use crate::controller::ports::{ActKind, LastWords, Progress, Unit};
 use crate::controller::repertoire::Intent;
 
 /// What the host does for a service.
@@ -23,6 +23,8 @@ pub struct Hosting {
     pub progress: Option<Progress>,
     /// What was found out about its server, by the name of the option.
     pub probes: BTreeMap<String, String>,
+    /// What its server wrote before it failed, if it has.
+    pub last_words: LastWords,
 }
 
 /// What the host does for a described service.
@@ -30,8 +32,9 @@ pub(super) fn hosting(desired: &Desired, service: &StoredService, observed: &Obs
     let name = service.record.name();
     let (known, options_applied) = match desired.intent(name)? {
         Intent::Ports => {
-            let (installed, progress, probes) = (Some(true), None, BTreeMap::new());
-            return Some(Hosting { installed, options_applied: None, progress, probes });
+            let (probes, last_words) = Default::default();
+            let (installed, options_applied, progress) = (Some(true), None, None);
+            return Some(Hosting { installed, options_applied, progress, probes, last_words });
         }
         Intent::Unusable(_) => (observed.host.known(name), None),
         Intent::Hosted(digest) => {
@@ -45,6 +48,7 @@ pub(super) fn hosting(desired: &Desired, service: &StoredService, observed: &Obs
         options_applied,
         progress: known.and_then(|known| known.progress.clone()),
         probes: known.map(|known| known.told.probes.clone()).unwrap_or_default(),
+        last_words: known.map(|known| known.told.last_words.clone()).unwrap_or_default(),
     })
 }
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tails_server_state::{Allow, Autostart, LocalAccess, Persistence, ServiceKind, ServiceRecord, StoredService};
 
 use crate::controller::hosted::HostConnection;
-use crate::controller::ports::{ActKind, Applied, Digest, HostedService, Unit, Visitors};
+use crate::controller::ports::{ActKind, Applied, Digest, HostedService, LastWords, Unit, Visitors};
 use crate::controller::repertoire::Intent;
 use crate::controller::shape::{Audience, OnionShape};
 use crate::controller::status::{Outlook, Problem};
@@ -113,6 +113,7 @@ impl Situation {
                 unit: self.unit.clone(),
                 applied: self.applied,
                 probes: BTreeMap::new(),
+                last_words: LastWords::default(),
             };
             let mut known = HostedFacts::new(told, now);
             if self.paused {
