@@ -46,10 +46,12 @@ pub(super) enum Error {
     },
     #[error("{program} failed: {reason}")]
     Failed { program: String, reason: String },
-    #[error("the package database is in use by another program")]
-    Locked,
+    #[error("the packages are in use by {0}")]
+    Locked(String),
     #[error("the packages could not be downloaded: {0}")]
     Offline(String),
+    #[error("these packages are only half installed: {0}")]
+    HalfInstalled(String),
     #[error("none of these packages is known: {0}")]
     NoPackage(String),
     #[error("\"{0}\" is not installed")]
@@ -103,8 +105,11 @@ impl Error {
             Self::NoAccount { .. } | Self::NotInstalled(_) => "Install the service again".to_owned(),
             Self::Run { program, .. } => format!("Install the package that {program} is in"),
             Self::Failed { .. } => "See the journal of this unit, and try again".to_owned(),
-            Self::Locked => "Wait until the other program has ended, and try again".to_owned(),
+            Self::Locked(_) => "Wait until the other program has ended, and try again".to_owned(),
             Self::Offline(_) => "Connect to the network, and try again".to_owned(),
+            Self::HalfInstalled(_) => {
+                "Run `dpkg --configure --pending` as root, which says what keeps them from it, and try again".to_owned()
+            }
             Self::NoPackage(_) => "Connect to the network, run `apt update`, and try again".to_owned(),
             Self::Foreign(unit) => format!("Stop it with `systemctl disable --now {unit}`, and try again"),
             Self::Start { unit, .. } => format!("See `journalctl --unit {unit}`"),

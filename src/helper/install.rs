@@ -12,32 +12,66 @@ use crate::descriptor::ServiceDescriptor;
 pub(super) fn install(work: &mut Work) -> Result<Told, Error> {
     let (descriptor, _) = work.known()?;
     work.report.progress(0, "preparing")?;
-    packages::repair()?;
-    let needs = packages::choose(&descriptor.install)?;
-    let mut absent = Vec::new();
-    for name in &needs {
-        if !packages::is_installed(name)? {
-            absent.push(name.clone());
-        }
-    }
-    work.ledger.entries.needs = needs;
-    if !absent.is_empty() {
-        guard(work, &descriptor)?;
-        for name in packages::would_bring(&absent, &descriptor.install)? {
-            if !work.ledger.entries.brought.contains(&name) {
-                work.ledger.entries.brought.push(name);
+    let needs = packages::choose(&descriptor.install, &work.report)?;
+    work.ledger.entries.needs.clone_from(&needs);
+    let absent = packages::absent(&needs)?;
+    let half = match bring(work, &descriptor, &needs) {
+        Ok(half) => half,
+        Err(error) => {
+            // What it failed with is what is told.
+            if let Err(other) = relent(work, &absent) {
+                crate::errors::report(&other, None);
             }
+            return Err(error);
         }
-        // It has to be known before it is done, or nobody would remove it.
-        work.ledger.save()?;
-        packages::install(&absent, &descriptor.install, &work.report)?;
-    }
+    };
     work.ledger.save()?;
     release(work, &descriptor)?;
     for user in &descriptor.user {
         feed(SYSUSERS, &["-"], &user.sysusers_line())?;
     }
-    Ok(Told::default())
+    let note = || format!("only half installed, by no doing of ours: {}", half.join(", "));
+    let notes = if half.is_empty() { Vec::new() } else { vec![note()] };
+    Ok(Told { notes, ..Told::default() })
+}
+
+/// Installs what is missing; what else is only half installed.
+fn bring(work: &mut Work, descriptor: &ServiceDescriptor, needs: &[String]) -> Result<Vec<String>, Error> {
+    if !packages::absent(needs)?.is_empty() {
+        // Before anything is repaired: it may be the half of one of these that is then configured, and would start.
+        guard(work, descriptor)?;
+    }
+    packages::repair(&work.report)?;
+    let absent = packages::absent(needs)?;
+    if absent.is_empty() {
+        return Ok(Vec::new());
+    }
+    for name in packages::would_bring(&absent, &descriptor.install)? {
+        if !work.ledger.entries.brought.contains(&name) {
+            work.ledger.entries.brought.push(name);
+        }
+    }
+    // It has to be known before it is done, or nobody would remove it.
+    work.ledger.save()?;
+    packages::install(&absent, &descriptor.install, &work.report)
+}
+
+/// After a failure: where nothing of the packages is there, nothing has to be kept from starting. Whoever has them installed
+/// in another way would find them masked, and nothing that is not installed can be uninstalled.
+fn relent(work: &mut Work, absent: &[String]) -> Result<(), Error> {
+    let entries = &work.ledger.entries;
+    if packages::has_some_of(absent)? || packages::has_some_of(&entries.brought)? {
+        return Ok(());
+    }
+    for unit in &entries.guarded {
+        if !work.ledger.is_guarded_elsewhere(unit)? {
+            units::unguard(unit)?;
+            units::unmask(unit)?;
+        }
+    }
+    let entries = &mut work.ledger.entries;
+    (entries.needs, entries.brought, entries.guarded) = Default::default();
+    work.ledger.save_unless_empty()
 }
 
 /// Masks the units that the packages bring. One that runs is somebody else's, and stays as it is. One that is only there is

@@ -68,6 +68,16 @@ impl Ledger {
         Ok(false)
     }
 
+    /// Whether another service keeps this unit from starting, too.
+    pub(super) fn is_guarded_elsewhere(&self, unit: &str) -> Result<bool, Error> {
+        for name in self.directory.names()?.iter().filter(|name| name.ends_with(".json") && **name != self.file) {
+            if read(&self.directory, name)?.is_some_and(|other| other.guarded.iter().any(|guarded| guarded == unit)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Leaves packages to any other service, so that they go with the last that has use for them.
     pub(super) fn bequeath(&self, packages: &[String]) -> Result<(), Error> {
         if packages.is_empty() {
@@ -85,6 +95,11 @@ impl Ledger {
     /// Makes it durable.
     pub(super) fn save(&self) -> Result<(), Error> {
         write(&self.directory, &self.file, &self.entries)
+    }
+
+    /// Makes it durable, or forgets it if nothing stands in it.
+    pub(super) fn save_unless_empty(&self) -> Result<(), Error> {
+        if self.entries == Entries::default() { self.remove() } else { self.save() }
     }
 
     /// Forgets it.

@@ -1,38 +1,43 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Debian packages, by apt: those that are there are used as they are.
 
+mod locks;
+
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 
+use self::locks::{holder, patiently};
 use super::error::Error;
 use super::program::{APT_CACHE, APT_GET, DPKG, DPKG_QUERY, attempt, cannot, command, run};
 use super::report::Report;
 use crate::descriptor::Install;
 
-/// What apt is always told: no questions, no terminal, files that the administrator has changed stay as they are. Who has
-/// locked the packages gets two minutes: unattended-upgrades takes one.
+/// What apt is always told: no questions, no terminal, files that the administrator has changed stay as they are. It does not
+/// wait for locks: we do.
 const ALWAYS: &[&str] = &[
     "--quiet",
     "--yes",
     "--option=Dpkg::Use-Pty=0",
-    "--option=DPkg::Lock::Timeout=120",
+    "--option=DPkg::Lock::Timeout=0",
     "--option=Dpkg::Options::=--force-confdef",
     "--option=Dpkg::Options::=--force-confold",
 ];
+/// Mends what is not as it should be, and removes nothing for it.
+const MENDING: &[&str] = &["--fix-broken", "--no-remove"];
 /// How much of an installation is downloading, in percent, as far as anybody can say.
 const DOWNLOAD_SHARE: f32 = 30.0;
 
 /// Which packages the service uses: of alternatives the first that is installed, or else the first that apt knows.
-pub(super) fn choose(install: &Install) -> Result<Vec<String>, Error> {
-    let mut is_fresh = false;
-    loop {
-        match choose_known(install)? {
-            Ok(chosen) => return Ok(chosen),
-            Err(unknown) if is_fresh => return Err(Error::NoPackage(unknown)),
-            Err(_) => update()?,
-        }
-        is_fresh = true;
+pub(super) fn choose(install: &Install, report: &Report) -> Result<Vec<String>, Error> {
+    if let Ok(chosen) = choose_known(install)? {
+        return Ok(chosen);
+    }
+    // One repository that does not answer is no reason to give up, if another one has it.
+    let updated = patiently(report, update);
+    match choose_known(install)? {
+        Ok(chosen) => Ok(chosen),
+        Err(unknown) => updated.and(Err(Error::NoPackage(unknown))),
     }
 }
 
@@ -74,6 +79,17 @@ pub(super) fn require(install: &Install) -> Result<(), Error> {
     Ok(())
 }
 
+/// Those that are not there with all of it.
+pub(super) fn absent(packages: &[String]) -> Result<Vec<String>, Error> {
+    let mut absent = Vec::new();
+    for name in packages {
+        if !is_installed(name)? {
+            absent.push(name.clone());
+        }
+    }
+    Ok(absent)
+}
+
 /// Whether a package is there with all of it.
 pub(super) fn is_installed(name: &str) -> Result<bool, Error> {
     let answer = attempt(DPKG_QUERY, &["--show", "--showformat=${db:Status-Status}\n", name])?;
@@ -86,37 +102,85 @@ pub(super) fn is_there_at_all(name: &str) -> Result<bool, Error> {
     Ok(answer.status.success() && answer.stdout.lines().any(|status| status != "not-installed"))
 }
 
-/// Ends what another run, or anybody, has left half done.
-pub(super) fn repair() -> Result<(), Error> {
-    // What half of was unpacked first: whatever depends on it can not be configured, and apt fails at that before it comes to
-    // unpack the other half. What fails here says so again when apt runs, and a lock is waited for there, too.
-    let all = attempt(DPKG_QUERY, &["--show", "--showformat=${db:Status-Status} ${Package}\n"])?;
-    let half: Vec<String> =
-        all.stdout.lines().filter_map(|line| line.strip_prefix("half-installed ")).map(str::to_owned).collect();
-    if !half.is_empty() {
-        let more = ["--reinstall", "--fix-broken"];
-        attempt(APT_GET, &[&more[..], &words("install", false, &half)].concat())?;
-    }
-    attempt(DPKG, &["--configure", "--pending"]).map(drop)
+/// Whether there is more of one of these packages than its configuration.
+pub(super) fn has_some_of(packages: &[String]) -> Result<bool, Error> {
+    let there = ["half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending", "installed"];
+    Ok(in_state(&there)?.iter().any(|name| packages.contains(name)))
 }
 
-/// All that would be installed with these packages.
+/// Ends what another run, or anybody, has left half done.
+pub(super) fn repair(report: &Report) -> Result<(), Error> {
+    patiently(report, || {
+        // What half of was unpacked first: whatever depends on it can not be configured, and apt fails at that before it comes
+        // to unpack the other half. What fails here says so again when apt runs.
+        let half = in_state(&["half-installed"])?;
+        if !half.is_empty() {
+            unless_locked(APT_GET, &[&["--reinstall"], MENDING, &words("install", false, &half)].concat())?;
+        }
+        unless_locked(DPKG, &["--configure", "--pending"])?;
+        if in_state(&["unpacked", "half-configured"])?.is_empty() {
+            return Ok(());
+        }
+        // Something that they depend on is missing. With the names of packages, apt would only say so.
+        unless_locked(APT_GET, &[MENDING, &words("install", false, &[])].concat())
+    })
+}
+
+/// Tries something that may fail, but for locks.
+fn unless_locked(program: &str, arguments: &[&str]) -> Result<(), Error> {
+    let answer = attempt(program, arguments)?;
+    match holder(&answer.stderr) {
+        Some(holder) if !answer.status.success() => Err(Error::Locked(holder)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The packages in one of these states, in their order.
+fn in_state(states: &[&str]) -> Result<Vec<String>, Error> {
+    let all = attempt(DPKG_QUERY, &["--show", "--showformat=${db:Status-Status} ${Package}\n"])?;
+    let packages = all.stdout.lines().filter_map(|line| line.split_once(' '));
+    Ok(packages.filter(|(state, _)| states.contains(state)).map(|(_, name)| name.to_owned()).collect())
+}
+
+/// All that would be installed with these packages, and is not there in any version.
 pub(super) fn would_bring(packages: &[String], install: &Install) -> Result<Vec<String>, Error> {
-    let text = run(APT_GET, &[&["--simulate"], &words("install", install.recommends, packages)[..]].concat())?;
+    let words = words("install", install.recommends, packages);
+    let text = run(APT_GET, &[&["--simulate"], &words[..]].concat())?;
     Ok(simulated(&text, "Inst").into_iter().collect())
 }
 
-/// Installs packages, and tells how far it is.
-pub(super) fn install(packages: &[String], install: &Install, report: &Report) -> Result<(), Error> {
-    match install_once(packages, install, report) {
+/// Installs packages, and tells how far it is. What stays half installed, by no doing of ours and in nobody's way.
+pub(super) fn install(packages: &[String], install: &Install, report: &Report) -> Result<Vec<String>, Error> {
+    let once = || patiently(report, || install_once(packages, install, report));
+    let ended = match once() {
+        Err(Error::Offline(_)) => {
+            // The list may be older than the repository, which has another version since.
+            patiently(report, update)?;
+            once()
+        }
         Err(Error::Failed { .. }) => {
             // After a dpkg that was killed, apt may plan in an order in which something is configured before what it needs is
             // there. Having failed it knows better: so there is one more try, and no third.
-            attempt(APT_GET, &[&["--fix-broken"], &words("install", false, &[])[..]].concat())?;
-            repair()?;
-            install_once(packages, install, report)
+            patiently(report, || unless_locked(APT_GET, &[MENDING, &words("install", false, &[])].concat()))?;
+            repair(report)?;
+            once()
         }
         ended => ended,
+    };
+    match ended {
+        Ok(()) => Ok(Vec::new()),
+        // apt configures all that is to be configured, and fails with any of it.
+        Err(Error::Failed { program, reason }) if reason.contains("dpkg") => {
+            let half = in_state(&["half-installed", "unpacked", "half-configured"])?;
+            if absent(packages)?.is_empty() {
+                Ok(half)
+            } else if half.is_empty() {
+                Err(Error::Failed { program, reason })
+            } else {
+                Err(Error::HalfInstalled(half.join(", ")))
+            }
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -150,7 +214,7 @@ fn install_once(packages: &[String], install: &Install, report: &Report) -> Resu
 }
 
 /// Removes packages with their configuration, but for those that take others with them; what stays.
-pub(super) fn purge(packages: &[String]) -> Result<Vec<String>, Error> {
+pub(super) fn purge(packages: &[String], report: &Report) -> Result<Vec<String>, Error> {
     let (mut going, mut left) = (packages.to_vec(), Vec::new());
     if !takes_along(&going)?.is_empty() {
         going.clear();
@@ -166,8 +230,19 @@ pub(super) fn purge(packages: &[String]) -> Result<Vec<String>, Error> {
     if !takes_along(&going)?.is_empty() {
         return Ok(packages.to_vec());
     }
-    let answer = attempt(APT_GET, &words("purge", false, &going))?;
-    if answer.status.success() { Ok(left) } else { Err(failure(&answer.stderr, answer.status)) }
+    patiently(report, || {
+        let answer = attempt(APT_GET, &words("purge", false, &going))?;
+        if answer.status.success() { Ok(()) } else { Err(failure(&answer.stderr, answer.status)) }
+    })
+    .or_else(|error| {
+        // apt configures all that is to be configured, fails with any of it, and leaves the configuration of what it removed.
+        if has_some_of(&going)? {
+            return Err(error);
+        }
+        let going = going.iter().map(String::as_str);
+        run(DPKG, &["--purge", "--"].into_iter().chain(going).collect::<Vec<_>>()).map(drop)
+    })?;
+    Ok(left)
 }
 
 /// What else would be removed with these packages.
@@ -181,7 +256,8 @@ fn takes_along(packages: &[String]) -> Result<Vec<String>, Error> {
 }
 
 fn update() -> Result<(), Error> {
-    let answer = attempt(APT_GET, &[ALWAYS, &["update"]].concat())?;
+    // Without this it succeeds where nothing answers.
+    let answer = attempt(APT_GET, &[ALWAYS, &["--error-on=any", "update"]].concat())?;
     if answer.status.success() { Ok(()) } else { Err(failure(&answer.stderr, answer.status)) }
 }
 
@@ -191,13 +267,15 @@ fn words<'a>(verb: &'a str, recommends: bool, packages: &'a [String]) -> Vec<&'a
     ALWAYS.iter().copied().chain([recommended, verb, "--"]).chain(packages).collect()
 }
 
-/// `Inst NAME (...)`, and the like.
+/// `Inst NAME (...)`, and the like. What is there in another version, `Inst NAME [...] (...)`, is not what it is about.
 fn simulated(text: &str, verb: &str) -> BTreeSet<String> {
     let line = |line: &str| {
         let mut words = line.split_ascii_whitespace();
         let is_it = words.next() == Some(verb);
+        let name = is_it.then(|| words.next())??;
+        let is_upgrade = verb == "Inst" && words.next().is_some_and(|word| word.starts_with('['));
         // Of another architecture: NAME:ARCHITECTURE.
-        is_it.then(|| words.next())?.and_then(|name| name.split(':').next()).map(str::to_owned)
+        name.split(':').next().filter(|_| !is_upgrade).map(str::to_owned)
     };
     text.lines().filter_map(line).collect()
 }
@@ -222,8 +300,8 @@ fn failure(stderr: &str, status: std::process::ExitStatus) -> Error {
     // All of it for the journal, which knows it by our unit. Where nobody listens, nothing is lost.
     let _ = std::io::stderr().write_all(stderr.as_bytes());
     let about = |needle: &str| stderr.lines().find(|line| line.contains(needle));
-    if about("Could not get lock").is_some() || about("Unable to acquire the dpkg frontend lock").is_some() {
-        return Error::Locked;
+    if let Some(holder) = holder(stderr) {
+        return Error::Locked(holder);
     }
     let offline = ["Failed to fetch", "Could not resolve", "Temporary failure resolving"];
     match offline.iter().find_map(|needle| about(needle)) {
@@ -248,7 +326,9 @@ mod tests {
 
     #[test]
     fn what_a_simulation_would_do_is_understood() {
-        let text = "NOTE: This is only a simulation!\nInst liba (1 x [amd64])\nInst b:i386 (2 x)\nConf liba (1 x)\n";
+        let text = "NOTE: This is only a simulation!\nInst liba (1 x [amd64])\nInst b:i386 (2 x)\nConf liba (1 x)\n\
+                    Inst libc [1] (2 x [amd64])\nPurg gone [1]\n";
         assert_eq!(simulated(text, "Inst"), BTreeSet::from(["liba".to_owned(), "b".to_owned()]));
+        assert_eq!(simulated(text, "Purg"), BTreeSet::from(["gone".to_owned()]));
     }
 }

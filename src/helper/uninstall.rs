@@ -34,7 +34,7 @@ pub(super) fn uninstall(work: &mut Work) -> Result<Told, Error> {
 
 /// What was installed for this service and is of no use to another of ours.
 fn remove_packages(work: &mut Work) -> Result<Vec<String>, Error> {
-    packages::repair()?;
+    packages::repair(&work.report)?;
     if work.ledger.hand_over()? {
         return Ok(vec!["packages stay, because another service needs them".to_owned()]);
     }
@@ -44,7 +44,7 @@ fn remove_packages(work: &mut Work) -> Result<Vec<String>, Error> {
             brought.push(name.clone());
         }
     }
-    let left = packages::purge(&brought)?;
+    let left = packages::purge(&brought, &work.report)?;
     for unit in &work.ledger.entries.guarded {
         units::unguard(unit)?;
         units::unmask(unit)?;

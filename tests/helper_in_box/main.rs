@@ -9,6 +9,7 @@
     reason = "helpers of tests may fail by panicking"
 )]
 
+mod apt;
 mod choices;
 mod host;
 mod killed;
