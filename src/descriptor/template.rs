@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Templates: a whole file, a link or a line, with values that can not break out of it.
 //!
-//! The language is minijinja's, without filters, functions, loops over anything but literals, and includes. Every value that
+//! The language is minijinja's, without filters, functions, loops, names for values, and includes. Every value that
 //! is printed passes the escaper of the format; nothing in a template can turn that off.
 
 mod escape;
@@ -10,6 +10,7 @@ mod size;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use minijinja::value::ValueKind;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value};
@@ -21,6 +22,10 @@ pub(super) use self::layout::misplaced;
 
 /// More steps than any configuration takes: a template that runs away ends here.
 const FUEL: u64 = 1_000_000;
+
+/// More than all values of any configuration have, in bytes: what would be larger ends here, before it takes all memory. The
+/// rest of a template is there once, as nothing repeats it.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
 
 /// Into what values are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,19 +138,25 @@ impl<'a> Template<'a> {
     }
 
     fn environment(&self) -> Environment<'static> {
-        let medium = self.medium;
+        let (medium, printed) = (self.medium, AtomicUsize::new(0));
         let mut environment = Environment::empty();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_keep_trailing_newline(true);
         environment.set_trim_blocks(true);
         environment.set_lstrip_blocks(true);
         environment.set_fuel(Some(FUEL));
-        // What is printed passes here whatever `autoescape` says, and text that was captured once more.
+        // What is printed passes here whatever `autoescape` says.
         environment.set_formatter(move |out, _, value| {
             let written = scalar(value)
                 .ok_or_else(|| Zeroizing::new(String::new()))
                 .and_then(|scalar| medium.write(&scalar).map_err(|_| Zeroizing::new(String::new())));
             match written {
+                Ok(text)
+                    if printed.fetch_add(text.len(), Ordering::Relaxed).saturating_add(text.len()) > MOST_BYTES =>
+                {
+                    let message = format!("its values are larger than {MOST_BYTES} bytes");
+                    Err(minijinja::Error::new(ErrorKind::WriteFailure, message))
+                }
                 Ok(text) => out.write_str(&text).map_err(|_| ErrorKind::WriteFailure.into()),
                 Err(_) => Err(minijinja::Error::new(ErrorKind::BadEscape, "a value can not be written here")),
             }

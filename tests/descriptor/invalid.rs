@@ -73,12 +73,36 @@ fn what_is_nested_without_end_ends_in_a_finding() {
             with_uri(format!("{}{}", "{% if true %}".repeat(depth), "{% endif %}".repeat(depth))),
             with_uri(format!("{{{{ 1{} }}}}", " + 1".repeat(depth))),
             with_uri(format!("{{% if true %}}{}{{% endif %}}", "{% elif true %}".repeat(depth))),
-            with_uri("{% for a in [1,2,3,4,5,6,7,8,9] %}".repeat(8) + &"{% endfor %}".repeat(8)),
         ] {
             // Whatever it says, it says it.
             let checked = check("minimal", &text, &InMemory::default());
             assert!(checked.descriptor.is_some() || !checked.findings.is_empty());
         }
+    }
+}
+
+#[test]
+fn what_would_double_itself_or_fill_the_memory_ends_in_a_finding() {
+    let good = fs::read_to_string(place("fixtures/descriptors/valid/minimal.toml")).unwrap();
+    // Not so many that a check without limits would take the machine along: each of these is one more than twice the last.
+    let times = 20;
+    let doubled = |begin: &str, end: &str| begin.repeat(times) + "{{ a }}" + &end.repeat(times);
+    let first = |rest: String| format!("{{% set a = '0123456789abcdef' %}}{rest}");
+    for (uri, said) in [
+        (first(doubled("{% set a = a ~ a %}", "")), "no other statements"),
+        (first(doubled("{% with a = a ~ a %}", "{% endwith %}")), "no other statements"),
+        (doubled("{% for a in [address ~ address] %}", "{% endfor %}"), "no other statements"),
+        ("{{ 'x' * 5000000 }}".to_owned(), "does not multiply"),
+        ("{{ address ~ address ~ address ~ address }}".repeat(30_000), "larger than 4194304 bytes"),
+    ] {
+        let text = good.replace("http://{{ address }}/", &uri);
+        let checked = check("minimal", &text, &InMemory::default());
+        assert!(checked.descriptor.is_none(), "{said}");
+        assert!(
+            checked.findings.iter().any(|finding| finding.message.contains(said)),
+            "{said}: {:?}",
+            checked.findings
+        );
     }
 }
 
