@@ -13,7 +13,7 @@ use crate::controller::ports::{ActKind, LastWords, Progress, Unit};
 use crate::controller::repertoire::Intent;
 
 /// What the host does for a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Hosting {
     /// Whether its server is installed; `None` while nobody knows.
     pub installed: Option<bool>,
@@ -31,11 +31,7 @@ pub struct Hosting {
 pub(super) fn hosting(desired: &Desired, service: &StoredService, observed: &Observed) -> Option<Hosting> {
     let name = service.record.name();
     let (known, options_applied) = match desired.intent(name)? {
-        Intent::Ports => {
-            let (probes, last_words) = Default::default();
-            let (installed, options_applied, progress) = (Some(true), None, None);
-            return Some(Hosting { installed, options_applied, progress, probes, last_words });
-        }
+        Intent::Ports => return Some(Hosting { installed: Some(true), ..Hosting::default() }),
         Intent::Unusable(_) => (observed.host.known(name), None),
         Intent::Hosted(digest) => {
             let is_wanted = service.wish == Wish::Enabled && observed.host.known(name).is_some();
