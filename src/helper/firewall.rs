@@ -5,7 +5,9 @@
 //! Servers listen on 127.0.0.1 alone, whatever people wish: where the rules are gone, nothing is open.
 
 mod nft;
+mod tails;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -24,6 +26,8 @@ const FILE: &str = "firewall.json";
 const MOST_BYTES: u64 = 64 * 1024;
 /// What Tails has, and no other system.
 const TAILS: &str = "/usr/local/sbin/tails-add-session-firewall-rule";
+/// Whether packets from outside may be led to 127.0.0.1. ip-sysctl, route_localnet
+const ROUTE_LOCALNET: &str = "/proc/sys/net/ipv4/conf/all/route_localnet";
 /// Who Tor runs as in Debian.
 const TOR: &str = "debian-tor";
 
@@ -66,57 +70,89 @@ pub(super) fn open(state: &Directory, service: &ServiceDescriptor, access: Acces
         Target::Tcp(address) => Some(address.port()),
         Target::Unix(_) => None,
     });
-    let rules = Rules { ports: ports.collect(), access };
-    let needs_rules = access.lan || !access.localhost;
-    if !needs_rules {
+    let backend = Backend::of_this_system();
+    if access.lan || !access.localhost {
+        let _locked = lock()?;
+        note(state, &Rules { ports: ports.collect(), access })?;
+        load(backend)?;
+    } else {
         close(state)?;
-        return Ok(Vec::new());
     }
-    let _locked = lock()?;
-    let text = serde_json::to_vec(&rules).map_err(|_| Error::Bug("rules that can not be written"))?;
-    state.write(FILE, &text, Owner::ROOT, 0o600)?;
-    match Backend::of_this_system() {
-        Backend::Nft => nft::load(&all()?, user_number(TOR)?).map(|()| Vec::new()),
-        // Its firewall lets nobody but Tor and root's own exceptions to a port of 127.0.0.1, and nothing in.
-        Backend::Tails if access.lan => Ok(vec!["in Tails, allow-lan has no effect yet".to_owned()]),
-        Backend::Tails => Ok(Vec::new()),
-        Backend::None => {
-            let unheeded = [(access.lan, "allow-lan"), (!access.localhost, "allow-localhost off")];
-            let note = |what| format!("this system has no nftables: {what} has no effect");
-            Ok(unheeded.into_iter().filter(|(wished, _)| *wished).map(|(_, what)| note(what)).collect())
-        }
-    }
+    Ok(unheeded(backend, access))
 }
 
 /// Takes the rules of a service away.
 pub(super) fn close(state: &Directory) -> Result<(), Error> {
-    if is_missing(&state.path().join(FILE))? {
+    let backend = Backend::of_this_system();
+    let is_noted = !is_missing(&state.path().join(FILE))?;
+    // What Tails was told may have outlived a reboot, and our notes have not.
+    if !is_noted && backend != Backend::Tails {
         return Ok(());
     }
     let _locked = lock()?;
-    state.remove(FILE)?;
-    match Backend::of_this_system() {
-        Backend::Nft => nft::load(&all()?, user_number(TOR)?),
-        Backend::Tails | Backend::None => Ok(()),
+    if is_noted {
+        let access = Access { localhost: true, lan: false };
+        note(state, &Rules { ports: Vec::new(), access })?;
+    }
+    load(backend)?;
+    // The last: until here a crash leaves what the next run needs to know.
+    state.remove(FILE)
+}
+
+fn note(state: &Directory, rules: &Rules) -> Result<(), Error> {
+    let text = serde_json::to_vec(rules).map_err(|_| Error::Bug("rules that can not be written"))?;
+    state.write(FILE, &text, Owner::ROOT, 0o600)
+}
+
+/// Has the system enforce the rules of all services, and no others of ours.
+fn load(backend: Backend) -> Result<(), Error> {
+    match backend {
+        Backend::Nft => nft::load(&all()?.into_values().collect::<Vec<_>>(), user_number(TOR)?),
+        Backend::Tails => tails::load(&all()?, user_number(TOR)?),
+        Backend::None => Ok(()),
     }
 }
 
-/// The rules of all services.
-fn all() -> Result<Vec<Rules>, Error> {
-    let directory = Directory::ours(Path::new(STATE), 0o755)?;
-    let mut all = Vec::new();
-    for service in directory.names()? {
-        if service.parse::<ServiceName>().is_err() {
-            continue;
+/// What people should know of their wishes here.
+fn unheeded(backend: Backend, access: Access) -> Vec<String> {
+    match backend {
+        Backend::Nft => Vec::new(),
+        Backend::Tails if access.localhost => {
+            vec!["in Tails, allow-localhost opens nothing: Tails lets nobody but Tor and the user of the desktop connect".to_owned()]
         }
-        let state = directory.enter(&service, 0o755)?;
+        Backend::Tails => Vec::new(),
+        Backend::None => {
+            let unheeded = [(access.lan, "allow-lan"), (!access.localhost, "allow-localhost off")];
+            let note = |what| format!("this system has no nftables: {what} has no effect");
+            unheeded.into_iter().filter(|(wished, _)| *wished).map(|(_, what)| note(what)).collect()
+        }
+    }
+}
+
+/// The rules of all services that need some.
+fn all() -> Result<BTreeMap<ServiceName, Rules>, Error> {
+    let directory = Directory::ours(Path::new(STATE), 0o755)?;
+    let mut all = BTreeMap::new();
+    for name in directory.names()? {
+        let Ok(service) = name.parse::<ServiceName>() else { continue };
+        let state = directory.enter(&name, 0o755)?;
         let Some(text) = state.read(FILE, MOST_BYTES)? else { continue };
         let path = state.path().join(FILE);
-        all.push(
-            serde_json::from_slice(&text).map_err(|cause| Error::file("read", &path)(std::io::Error::from(cause)))?,
-        );
+        let rules: Rules =
+            serde_json::from_slice(&text).map_err(|cause| Error::file("read", &path)(std::io::Error::from(cause)))?;
+        if !rules.ports.is_empty() {
+            all.insert(service, rules);
+        }
     }
     Ok(all)
+}
+
+/// Lets packets from outside be led to 127.0.0.1, or not.
+fn route(is_on: bool) -> Result<(), Error> {
+    let path = Path::new(ROUTE_LOCALNET);
+    let wanted = if is_on { "1" } else { "0" };
+    let current = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
+    if current.trim() == wanted { Ok(()) } else { std::fs::write(path, wanted).map_err(Error::file("write", path)) }
 }
 
 /// One act at a time changes the rules: each writes those of all services.

@@ -21,7 +21,7 @@ fn wish(pairs: &[(&str, Value)]) -> Value {
 }
 
 /// Whether somebody in the LAN reaches the server: a connection alone is not enough, it has to answer.
-fn reached_from_lan(machine: &Machine) -> bool {
+pub(crate) fn reached_from_lan(machine: &Machine) -> bool {
     use std::io::Write;
     let Ok(mut stream) = machine.neighbour().unwrap().connect(PORT) else { return false };
     stream.set_read_timeout(Some(PATIENCE)).unwrap();

@@ -17,3 +17,5 @@ mod last_words;
 mod mumble;
 mod rights;
 mod services;
+mod tails;
+mod tails_firewall;

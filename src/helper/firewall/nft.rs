@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::{LAN, Rules};
+use super::{LAN, Rules, route};
 use crate::helper::error::Error;
 use crate::helper::files::Directory;
 use crate::helper::places::STATE;
@@ -15,9 +15,6 @@ use crate::helper::users::Owner;
 const UNIT: &str = "tails-server-firewall.service";
 /// Where it finds them. No service is called like this.
 const FILE: &str = ".firewall.nft";
-
-/// Whether packets from outside may be led to 127.0.0.1. ip-sysctl, route_localnet
-const ROUTE_LOCALNET: &str = "/proc/sys/net/ipv4/conf/all/route_localnet";
 
 /// Makes these rules the only ones of ours.
 pub(super) fn load(all: &[Rules], tor: u32) -> Result<(), Error> {
@@ -31,13 +28,6 @@ pub(super) fn load(all: &[Rules], tor: u32) -> Result<(), Error> {
     // Not by ourselves: the unit loads them again whenever those of the system are loaded anew, which flushes ours.
     units::restart(UNIT)?;
     if has_lan { route(true) } else { Ok(()) }
-}
-
-fn route(is_on: bool) -> Result<(), Error> {
-    let path = Path::new(ROUTE_LOCALNET);
-    let wanted = if is_on { "1" } else { "0" };
-    let current = std::fs::read_to_string(path).map_err(Error::file("read", path))?;
-    if current.trim() == wanted { Ok(()) } else { std::fs::write(path, wanted).map_err(Error::file("write", path)) }
 }
 
 fn table(all: &[Rules], tor: u32) -> String {

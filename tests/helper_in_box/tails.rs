@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! A machine whose firewall is as that of Tails: ferm's rules, made anew at times, and those of a session.
+
+use std::ops::Deref;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tails_box::{Options, Release};
+
+use crate::host::{Host, wishes};
+
+pub(crate) const SESSION_RULES: &str = "/var/lib/iptables/session-rules";
+const FILES: &[(&str, &str, &str)] = &[
+    ("add-session-firewall-rule", "/usr/local/sbin/tails-add-session-firewall-rule", "0755"),
+    ("firewall-up", "/usr/local/sbin/firewall-up", "0755"),
+    ("iptables-restore", "/usr/local/sbin/iptables-restore", "0755"),
+    ("moment", "/usr/local/lib/moment", "0755"),
+    ("rules", "/usr/local/share/tails-rules", "0644"),
+];
+
+/// The machine.
+pub(crate) struct Tails {
+    pub(crate) host: Host,
+}
+
+impl Deref for Tails {
+    type Target = Host;
+
+    fn deref(&self) -> &Host {
+        &self.host
+    }
+}
+
+impl Tails {
+    /// None if the helper was built for a newer release than this one.
+    pub(crate) fn boot(release: Release) -> Option<Self> {
+        let host = Host::boot(release, Options::new().with_lan())?;
+        for (from, to, mode) in FILES {
+            let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/helper_in_box/tails").join(from);
+            host.machine.copy(&from, to, mode).unwrap();
+        }
+        host.machine.write("/usr/lib/sysusers.d/amnesia.conf", "u amnesia 1000\n").unwrap();
+        host.run(&["systemd-sysusers"]);
+        host.run(&["update-alternatives", "--set", "iptables", "/usr/sbin/iptables-legacy"]);
+        host.run(&["ln", "-sf", "/usr/local/sbin/iptables-restore", "/etc/alternatives/iptables-restore"]);
+        // What others have there, before us. The last is in a table that ferm leaves alone.
+        for rule in [
+            "-I INPUT -p udp --dport 5353 -m comment --comment not-tails-server:x -j ACCEPT",
+            "-t nat -I PREROUTING -p tcp --dport 7777 -j DNAT --to-destination 10.77.0.2:8888",
+        ] {
+            host.run(&[&["tails-add-session-firewall-rule"], &rule.split(' ').collect::<Vec<_>>()[..]].concat());
+        }
+        let quoted = r#"a "--comment tails-server:x" b"#;
+        host.run(&["iptables", "-t", "raw", "-A", "PREROUTING", "-m", "comment", "--comment", quoted, "-j", "ACCEPT"]);
+        let tails = Self { host };
+        tails.firewall_up();
+        Some(tails)
+    }
+
+    /// As when a network comes up.
+    pub(crate) fn firewall_up(&self) {
+        self.run(&["firewall-up"]);
+    }
+
+    /// All rules and policies of the kernel, in their order; without what counts packets, and when it was told.
+    pub(crate) fn rules(&self) -> Vec<String> {
+        let saved = self.run(&["iptables-save"]);
+        let lines = saved.lines().filter(|line| !line.starts_with('#'));
+        lines.map(|line| line.split(" [").next().unwrap().to_owned()).collect()
+    }
+
+    /// The rules of one service in the kernel, sorted.
+    pub(crate) fn rules_of(&self, service: &str) -> Vec<String> {
+        let mark = format!("\"tails-server:{service}:");
+        let mut rules: Vec<String> = self.rules().into_iter().filter(|rule| rule.contains(&mark)).collect();
+        rules.sort();
+        rules
+    }
+
+    /// The rules of the session.
+    pub(crate) fn session(&self) -> String {
+        self.run(&["cat", SESSION_RULES])
+    }
+
+    /// Whether packets from outside may be led to 127.0.0.1.
+    pub(crate) fn leads_to_loopback(&self) -> bool {
+        self.run(&["cat", "/proc/sys/net/ipv4/conf/all/route_localnet"]) == "1\n"
+    }
+
+    /// Applies a service with these wishes; what is told beside that it went well.
+    pub(crate) fn apply(&self, service: &str, pairs: &[(&str, Value)]) -> String {
+        let mut wishes = wishes(service, json!({ "password": "abc" }));
+        for (key, value) in pairs {
+            wishes[*key] = value.clone();
+        }
+        self.wish(service, &wishes);
+        self.done("apply", service)["message"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn connects_as(&self, user: &str, port: u16) -> bool {
+        let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}");
+        self.machine.attempt_as(user, &["timeout", "20", "bash", "-c", &script]).unwrap().status.success()
+    }
+
+    /// Joins another network to the machine: `near` is the machine's end of the cable, at `network`.1, and the other is
+    /// at `network`.2.
+    pub(crate) fn join(&self, name: &str, near: &str, network: &str) {
+        let script = r#"ip netns add "$1" && ip link add "$2" type veth peer name far netns "$1" &&
+            ip address add "$3.1/24" dev "$2" && ip link set "$2" up &&
+            ip -n "$1" address add "$3.2/24" dev far && ip -n "$1" link set far up"#;
+        self.run(&["sh", "-ec", script, "join", name, near, network]);
+    }
+
+    /// Whether somebody in another network reaches a port of the machine.
+    pub(crate) fn connects_from_network(&self, name: &str, address: &str, port: u16) -> bool {
+        let network = format!("--net=/run/netns/{name}");
+        let script = format!("exec 3<>/dev/tcp/{address}/{port}");
+        self.machine.attempt(&["nsenter", &network, "timeout", "3", "bash", "-c", &script]).unwrap().status.success()
+    }
+}
