@@ -82,6 +82,23 @@ fn the_lan_and_this_computer_reach_a_server_as_long_as_people_wish() {
 }
 
 #[test]
+fn rules_that_could_not_be_taken_away_go_with_the_next_run() {
+    if !may_boot("rules_that_could_not_be_taken_away_go_with_the_next_run") {
+        return;
+    }
+    let Some(host) = Host::boot(Release::Trixie, Options::new().with_lan()) else { return };
+    host.done("install", SERVICE);
+    host.wish(SERVICE, &wish(&[("allow-lan", json!(true))]));
+    host.done("apply", SERVICE);
+    host.run(&["systemctl", "mask", "--runtime", "tails-server-firewall.service"]);
+    host.refused("withdraw", SERVICE);
+    host.run(&["systemctl", "unmask", "--runtime", "tails-server-firewall.service"]);
+    assert!(host.run(&["nft", "list", "tables"]).contains("tails"));
+    host.done("withdraw", SERVICE);
+    assert_eq!(host.run(&["nft", "list", "tables"]), "");
+}
+
+#[test]
 fn a_change_costs_visitors_no_more_than_it_says() {
     if !may_boot("a_change_costs_visitors_no_more_than_it_says") {
         return;

@@ -45,10 +45,14 @@ impl Host {
         host.run(&["systemd-sysusers"]);
         host.run(&["systemd-tmpfiles", "--create", "tails-server.conf"]);
         host.run(&["systemctl", "daemon-reload"]);
-        // A box has all of /proc/sys read-only; a computer has not.
-        host.run(&["mount", "--bind", "/proc/sys/net", "/proc/sys/net"]);
-        host.run(&["mount", "-o", "remount,bind,rw", "/proc/sys/net"]);
+        host.open_settings();
         Some(host)
+    }
+
+    /// Lets the settings of the network be changed. A box has all of /proc/sys read-only; a computer has not.
+    pub(crate) fn open_settings(&self) {
+        self.run(&["mount", "--bind", "/proc/sys/net", "/proc/sys/net"]);
+        self.run(&["mount", "-o", "remount,bind,rw", "/proc/sys/net"]);
     }
 
     fn copy_descriptors(&self) {

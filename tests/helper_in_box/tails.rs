@@ -57,6 +57,13 @@ impl Tails {
         Some(tails)
     }
 
+    /// Reboots it; a network comes up.
+    pub(crate) fn reboot(&mut self) {
+        self.host.machine.reboot().unwrap();
+        self.host.open_settings();
+        self.firewall_up();
+    }
+
     /// As when a network comes up.
     pub(crate) fn firewall_up(&self) {
         self.run(&["firewall-up"]);
@@ -97,9 +104,12 @@ impl Tails {
         self.done("apply", service)["message"].as_str().unwrap().to_owned()
     }
 
+    /// Whether a user connects to a port of this computer. Whoever does not is told so at once.
     pub(crate) fn connects_as(&self, user: &str, port: u16) -> bool {
         let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}");
-        self.machine.attempt_as(user, &["timeout", "20", "bash", "-c", &script]).unwrap().status.success()
+        let status = self.machine.attempt_as(user, &["timeout", "20", "bash", "-c", &script]).unwrap().status;
+        assert_ne!(status.code(), Some(124), "{user} waits for nothing");
+        status.success()
     }
 
     /// Joins another network to the machine: `near` is the machine's end of the cable, at `network`.1, and the other is

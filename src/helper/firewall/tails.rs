@@ -5,22 +5,16 @@
 //! So rules of ours for these tables are in both, kernel and file. Each has a comment that says all about it: by that it is
 //! found again, whatever has become of it, and by that it is known to be ours.
 
+mod session;
+
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 use tails_server_state::ServiceName;
 
-use super::{LAN, Rules, TAILS, route};
+use super::{LAN, Rules, route};
 use crate::helper::error::Error;
-use crate::helper::files::{Directory, is_missing};
 use crate::helper::program::{IPTABLES_RESTORE, IPTABLES_SAVE, feed, run};
-use crate::helper::users::Owner;
 
-/// What iptables is given after ferm has run: arguments, a line for each rule.
-const SESSION_RULES: &str = "/var/lib/iptables/session-rules";
 /// What the comments of our rules begin with, and of no others.
 const MARK: &str = "tails-server:";
 /// Of the rule that belongs to no single service. No service is called like this.
@@ -91,22 +85,29 @@ struct Found<'a> {
 pub(super) fn load(all: &BTreeMap<ServiceName, Rules>, tor: u32) -> Result<(), Error> {
     let rules = rules(all, tor);
     let has_lan = all.values().any(|rules| rules.access.lan);
+    let lines = rules.iter().filter(|rule| rule.table.is_made_anew()).map(Rule::line).collect::<Vec<_>>();
     let mut result = Ok(());
     for _ in 0..ATTEMPTS {
-        // The file before the kernel: a rule is not lost when ferm comes in between.
-        write_lines(&rules)?;
+        let missing = session::strike(lines.clone())?;
         let saved = run::<&str>(IPTABLES_SAVE, &[])?;
         let found = find(&saved);
         let change = difference(&found, &rules);
-        if change.is_empty() {
+        if change.is_empty() && missing.is_empty() {
             // Open after the guard is there, and closed before it goes.
             return if has_lan { route(true) } else { Ok(()) };
         }
-        if !has_lan && found.iter().any(|rule| rule.table != Table::Filter) {
-            route(false)?;
+        if !change.is_empty() {
+            if !has_lan && found.iter().any(|rule| rule.table != Table::Filter) {
+                route(false)?;
+            }
+            // A table changes at once, or not at all. It fails if ferm has just taken away what is to be deleted.
+            result = feed(IPTABLES_RESTORE, &["--noflush", "--wait=60"], &change);
+            if result.is_err() {
+                continue;
+            }
         }
-        // One table at once, or not at all. It fails if ferm has just taken away what is to be deleted.
-        result = feed(IPTABLES_RESTORE, &["--noflush", "--wait=60"], &change);
+        // After iptables has taken the same rules: a line that it refuses would keep it from all that follow.
+        session::add(&missing)?;
     }
     result.and(Err(Error::Failed {
         program: IPTABLES_RESTORE.to_owned(),
@@ -140,7 +141,8 @@ fn rules(all: &BTreeMap<ServiceName, Rules>, tor: u32) -> Vec<Rule> {
                 // A packet of a socket that was closed belongs to nobody: it is left alone, or Tor could not close one.
                 let others = format!("OUTPUT -o lo -p tcp --dport {port} -m owner ! --uid-owner {tor} --socket-exists");
                 let about = format!("{here}:localhost");
-                rules.push(Rule::new(Table::Filter, &others, &about, "REJECT --reject-with tcp-reset"));
+                // As Tails refuses: a reset would be refused itself, and who is refused would wait.
+                rules.push(Rule::new(Table::Filter, &others, &about, "REJECT --reject-with icmp-port-unreachable"));
             }
         }
     }
@@ -183,66 +185,6 @@ fn difference(found: &[Found<'_>], rules: &[Rule]) -> String {
     text
 }
 
-/// Makes the lines of these rules the only ones of ours in the file.
-fn write_lines(rules: &[Rule]) -> Result<(), Error> {
-    let wanted: Vec<String> = rules.iter().filter(|rule| rule.table.is_made_anew()).map(Rule::line).collect();
-    let path = Path::new(SESSION_RULES);
-    let (kept, missing) = if is_missing(path)? {
-        (None, wanted)
-    } else {
-        let mut file = File::open(path).map_err(Error::file("read", path))?;
-        let mut contents = Vec::new();
-        file.read_to_end(&mut contents).map_err(Error::file("read", path))?;
-        if !contents.is_empty() && !contents.ends_with(b"\n") {
-            return Err(Error::Unsafe { path: path.to_owned(), why: "its last line has no end" });
-        }
-        let (kept, missing) = sort(&contents, wanted);
-        ((kept != contents).then_some((file, kept)), missing)
-    };
-    if let Some((file, kept)) = kept {
-        replace(path, file, &kept)?;
-    }
-    // By Tails' own program, which knows where they go.
-    missing.iter().try_for_each(|line| run(TAILS, &line.split(' ').collect::<Vec<_>>()).map(drop))
-}
-
-/// The lines without those of ours that are not wanted, or are there already; and the wanted ones that are missing.
-fn sort(contents: &[u8], mut wanted: Vec<String>) -> (Vec<u8>, Vec<String>) {
-    let mut kept = Vec::new();
-    for line in contents.split_inclusive(|byte| *byte == b'\n') {
-        let text = String::from_utf8_lossy(line);
-        let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-        let place = wanted.iter().position(|wanted| *wanted == text.trim_end());
-        if let Some(place) = place {
-            wanted.remove(place);
-        }
-        if place.is_some() || mark(&words).is_none() {
-            kept.extend_from_slice(line);
-        }
-    }
-    (kept, wanted)
-}
-
-/// Writes another file in the place of this one, which was read to its end; without lines there is none. What somebody has
-/// added meanwhile is kept.
-fn replace(path: &Path, mut before: File, kept: &[u8]) -> Result<(), Error> {
-    let about = before.metadata().map_err(Error::file("look at", path))?;
-    let directory = Directory::parent(path)?;
-    let name = path.file_name().and_then(|name| name.to_str()).ok_or(Error::Bug("rules without a file"))?;
-    if kept.is_empty() {
-        directory.remove(name)?;
-    } else {
-        let owner = Owner { user: about.uid(), group: about.gid() };
-        directory.write(name, kept, owner, about.mode() & 0o7777)?;
-    }
-    let mut add_late = || -> io::Result<()> {
-        let mut late = Vec::new();
-        before.read_to_end(&mut late)?;
-        if late.is_empty() { Ok(()) } else { OpenOptions::new().create(true).append(true).open(path)?.write_all(&late) }
-    };
-    add_late().map_err(Error::file("write", path))
-}
-
 /// The comment of a rule, if it is ours.
 fn mark(words: &[String]) -> Option<String> {
     let values = words.iter().zip(words.iter().skip(1)).filter(|(key, _)| *key == "--comment").map(|(_, value)| value);
@@ -264,4 +206,65 @@ fn words(text: &str) -> Vec<String> {
     }
     words.push(word);
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::helper::wishes::Access;
+
+    fn all(services: &[(&str, u16, bool, bool)]) -> Vec<Rule> {
+        let all = services.iter().map(|(name, port, localhost, lan)| {
+            let access = Access { localhost: *localhost, lan: *lan };
+            (name.parse().expect("a name"), Rules { ports: vec![*port], access })
+        });
+        rules(&all.collect(), 101)
+    }
+
+    /// As iptables-save would write them.
+    fn saved(rules: &[Rule]) -> String {
+        let quoted = |rule: &Rule| rule.text.replace(&rule.comment, &format!("\"{}\"", rule.comment));
+        let rules = rules.iter().map(|rule| format!("*{}\n-A {}\nCOMMIT\n", rule.table.as_str(), quoted(rule)));
+        rules.collect()
+    }
+
+    #[test]
+    fn each_service_has_the_rules_that_it_needs_and_no_others() {
+        let comments = |rules: &[Rule]| rules.iter().map(|rule| rule.comment.clone()).collect::<Vec<_>>().join(" ");
+        assert_eq!(comments(&all(&[("a", 1, false, false)])), "tails-server:a:1:localhost");
+        let lan = comments(&all(&[("a", 1, true, true), ("b", 2, true, true)]));
+        assert_eq!(lan.matches(":guard").count(), 1, "{lan}");
+        // In two tables each.
+        assert_eq!(lan.matches("tails-server:b:2:").count(), 2 * LAN.len(), "{lan}");
+        assert!(!lan.contains("localhost"), "{lan}");
+    }
+
+    #[test]
+    fn what_is_there_stays_and_what_is_there_twice_or_unwanted_goes() {
+        let (old, new) = (all(&[("a", 1, false, true)]), all(&[("a", 1, false, false)]));
+        assert_eq!(difference(&find(&saved(&old)), &old), "");
+        let gone = difference(&find(&saved(&old)), &new);
+        assert_eq!((gone.matches("-D ").count(), gone.matches("-I ").count()), (1 + 2 * LAN.len(), 0), "{gone}");
+        let twice = saved(&new) + &saved(&new);
+        let once = difference(&find(&twice), &new);
+        assert_eq!(once.matches("-D OUTPUT").count(), 1, "{once}");
+        let made = difference(&[], &old);
+        let place = |table| made.find(table).expect("a table");
+        assert!(place("*raw") < place("*filter") && place("*filter") < place("*nat"), "the guard comes first: {made}");
+    }
+
+    #[test]
+    fn rules_of_others_are_not_taken_for_ours() {
+        for rule in [
+            r#"-m comment --comment "a \"--comment tails-server:x\" b" -j DROP"#,
+            r#"-m comment --comment "not-tails-server:x" -j DROP"#,
+            "-m comment --comment tails-server -j DROP",
+            "-j LOG --log-prefix tails-server:x",
+        ] {
+            assert_eq!(find(&format!("*filter\n-A INPUT {rule}\n")), []);
+        }
+        let ours = "*filter\n-A INPUT -m comment --comment \"tails-server:a:1:localhost\" -j DROP\n";
+        assert_eq!(find(ours).len(), 1);
+        assert_eq!(find(&ours.replace("filter", "security")), [], "we have none in there");
+    }
 }
