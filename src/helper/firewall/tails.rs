@@ -8,6 +8,8 @@
 mod session;
 
 use std::collections::BTreeMap;
+use std::thread;
+use std::time::Duration;
 
 use tails_server_state::ServiceName;
 
@@ -19,8 +21,10 @@ use crate::helper::program::{IPTABLES_RESTORE, IPTABLES_SAVE, feed, run};
 const MARK: &str = "tails-server:";
 /// Of the rule that belongs to no single service. No service is called like this.
 const GUARD: &str = ":guard";
-/// How often we look again: ferm may work on the same tables at the same time, which takes it less than a second.
+/// How often we look: ferm may work on the same tables at the same time.
 const ATTEMPTS: u32 = 20;
+/// What we leave to it before each further attempt. All together that is more than ferm and the lines after it need.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The tables that our rules are in. They are changed in this order, so that what guards is there first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +91,11 @@ pub(super) fn load(all: &BTreeMap<ServiceName, Rules>, tor: u32) -> Result<(), E
     let has_lan = all.values().any(|rules| rules.access.lan);
     let lines = rules.iter().filter(|rule| rule.table.is_made_anew()).map(Rule::line).collect::<Vec<_>>();
     let mut result = Ok(());
-    for _ in 0..ATTEMPTS {
+    for attempt in 0..ATTEMPTS {
+        // The second look finds all as it should be, if nobody has come in between.
+        if attempt > 1 {
+            thread::sleep(PAUSE);
+        }
         let missing = session::strike(lines.clone())?;
         let saved = run::<&str>(IPTABLES_SAVE, &[])?;
         let found = find(&saved);
