@@ -81,8 +81,9 @@ fn in_tails_the_lan_reaches_nothing_else_and_tails_own_networks_nothing() {
     tails.run(&words);
     let rule = "tails-add-session-firewall-rule --apply -I INPUT -p tcp --dport 8081 -j ACCEPT";
     tails.run(&rule.split(' ').collect::<Vec<_>>());
-    let network = ["nsenter", "--net=/run/netns/other"];
-    tails.run(&[&network[..], &["ip", "route", "add", "127.0.0.1/32", "via", "10.200.2.1", "dev", "far"]].concat());
+    let script = "echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet && \
+                  ip route add 127.0.0.1/32 via 10.200.2.1 dev far";
+    tails.run(&["nsenter", "--net=/run/netns/other", "sh", "-ec", script]);
     for _ in 0..2 {
         assert!(tails.connects_as("amnesia", 8081), "somebody is there");
         assert!(!tails.connects_from_network("other", "127.0.0.1", 8081));
