@@ -10,6 +10,7 @@
 
 mod clients;
 mod cuts;
+mod installed;
 mod kept;
 mod mumble;
 mod reach;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! A machine on which Tails Server is installed as a package would install it.
+//! A machine on which Tails Server is installed from source.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -13,6 +13,8 @@ use tails_box::{Answer, Machine, Options, Release, wait_until};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 /// The controller's unit.
 pub(crate) const UNIT: &str = "tails-serverd.service";
+/// Where people have unpacked it.
+pub(crate) const SOURCE: &str = "/root/source";
 pub(crate) const TOR: &str = "tor@default.service";
 /// Its control port and its SOCKS port.
 const TOR_PORTS: [u16; 2] = [9050, 9052];
@@ -30,22 +32,33 @@ impl System {
     /// Boots a machine and installs the programs. None if they were built for a newer release than this one.
     pub(crate) fn boot(release: Release, options: Options) -> Option<Self> {
         let machine = Machine::boot(release, options).unwrap();
+        let system = Self { machine };
         let source = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let programs = Path::new(env!("CARGO_BIN_EXE_tails-serverd")).parent().unwrap();
-        machine.copy_listed(&source.join("contrib/lib/installed-files"), source, programs).unwrap();
-        if machine.attempt(&["tails-serverd", "--version"]).unwrap().stderr.contains("GLIBC_") {
+        system.machine.copy_tree(&source.join("contrib"), &format!("{SOURCE}/contrib")).unwrap();
+        for program in [
+            env!("CARGO_BIN_EXE_tails-server"),
+            env!("CARGO_BIN_EXE_tails-serverd"),
+            env!("CARGO_BIN_EXE_tails-server-helper"),
+        ] {
+            let name = Path::new(program).file_name().unwrap().to_str().unwrap();
+            system.machine.copy(Path::new(program), &format!("{SOURCE}/programs/{name}"), "0755").unwrap();
+        }
+        let version = system.machine.attempt(&[&format!("{SOURCE}/programs/tails-serverd"), "--version"]).unwrap();
+        if version.stderr.contains("GLIBC_") {
             println!("{release}: LEFT OUT, because the programs were built for a newer one");
             return None;
         }
-        let system = Self { machine };
-        system.run(&["systemd-sysusers"]);
-        system.run(&["systemd-tmpfiles", "--create", "tails-server.conf"]);
         // Its configuration keeps it offline; see the recipe of the machine.
         assert_eq!(system.run(&["grep", "-c", "^DisableNetwork 1$", "/etc/tor/torrc"]), "1\n");
         system.run(&["systemctl", "unmask", "tor.service", TOR]);
         system.let_the_network_be_set();
-        system.run(&["systemctl", "enable", "--now", UNIT]);
+        system.install();
         Some(system)
+    }
+
+    /// Installs or updates it, as a person does from source.
+    pub(crate) fn install(&self) {
+        self.run(&[&format!("{SOURCE}/contrib/install"), "--programs", &format!("{SOURCE}/programs")]);
     }
 
     /// A port that something listens on, with no descriptor.

@@ -51,9 +51,6 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
-    /// What is to be installed is not said as agreed.
-    #[error("{} is no list of files: mode, from, to", .0.display())]
-    NoList(PathBuf),
     /// There is no place for what is kept between runs.
     #[error("neither XDG_CACHE_HOME nor HOME says where to keep the base trees")]
     NoCache,

@@ -2,7 +2,7 @@
 //! One machine, from its first boot to the end of the test.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -125,15 +125,12 @@ impl Machine {
         self.put(file, to, mode)
     }
 
-    /// Copies what a list names, a line each: mode, from, to. What comes from `programs/` lies in `programs`, everything
-    /// else below `source`; of a directory everything is copied.
+    /// Copies a file or a directory of the host into the machine, with the permissions that it has.
     ///
     /// # Errors
-    /// If a line of the list is none, or a file cannot be read or written.
-    pub fn copy_listed(&self, list: &Path, source: &Path, programs: &Path) -> Result<(), Error> {
-        let text = fs::read_to_string(list).map_err(Error::file("read", list))?;
-        let entries = files::parse(&text).ok_or_else(|| Error::NoList(list.to_owned()))?;
-        entries.iter().try_for_each(|entry| entry.copy(source, programs, |to| self.running.init.path(to)))
+    /// If something of it cannot be read or written.
+    pub fn copy_tree(&self, from: &Path, to: &str) -> Result<(), Error> {
+        files::copy_tree(from, &self.running.init.path(to))
     }
 
     /// Does something in the network of the machine: a socket that it opens stays there, whoever uses it.
