@@ -89,6 +89,9 @@ fn a_server_whose_port_is_taken_says_so() {
         let Some(host) = Host::boot(release, Options::new()) else { continue };
         host.done("install", SERVICE);
         host.wish(SERVICE, &wishes(SERVICE, json!({ "password": "abc" })));
+        // Or systemd starts it again for ever, if it is slow enough at that.
+        let once = "[Service]\nRestart=no\n";
+        host.machine.write(&format!("/etc/systemd/system/{UNIT}.d/90-once.conf"), once).unwrap();
         let socket = "[Socket]\nListenStream=127.0.0.1:6667\n";
         host.machine.write("/etc/systemd/system/thief.socket", socket).unwrap();
         host.machine.write("/etc/systemd/system/thief.service", "[Service]\nExecStart=sleep infinity\n").unwrap();
