@@ -66,14 +66,10 @@ async fn watch_tables(
         let asked = targets.clone();
         // A busy host has tables of many thousand lines.
         let looked = tokio::task::spawn_blocking(move || tables::listening(&asked)).await;
-        let listening = match looked.unwrap_or_else(|died| Err(died.into())) {
-            Ok(listening) => listening,
-            Err(cause) => {
-                warn!(%cause, "cannot read the kernel's socket tables; taking every target as silent");
-                BTreeSet::new()
-            }
-        };
-        let listeners = Listeners { looked_for: targets.clone(), found: listening };
+        let listeners = looked.unwrap_or_else(|died| Err(died.into())).unwrap_or_else(|cause| {
+            warn!(%cause, "cannot read the kernel's socket tables; taking every target as silent");
+            Listeners { looked_for: targets.clone(), ..Listeners::default() }
+        });
         if listeners != told {
             told.clone_from(&listeners);
             changed = Instant::now();
@@ -160,7 +156,8 @@ mod tests {
             (&tcp, &none, Duration::ZERO, true, Some(ARRIVAL)),
             (&tcp, &none, hour, true, Some(LATE_ARRIVAL)),
         ] {
-            let listeners = Listeners { looked_for: looked_for.clone(), found: found.clone() };
+            let (looked_for, found) = (looked_for.clone(), found.clone());
+            let listeners = Listeners { looked_for, found, ..Listeners::default() };
             assert_eq!(
                 next_look(&listeners, unchanged, kernel_tells),
                 look,

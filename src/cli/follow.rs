@@ -66,7 +66,7 @@ pub(super) async fn until_withdrawn(
         Ok(Err(failure)) => Err(failure),
         Err(_) => {
             let message = format!("service \"{name}\" is not withdrawn yet");
-            let hint = Some(format!("It is withdrawn as soon as Tor answers; see `tails-server status {name}`"));
+            let hint = Some(format!("It goes on by itself; `tails-server status {name}` says what it waits for"));
             Err(Failure::Refused { message, hint, because: Refusal::Failed })
         }
     }

@@ -41,9 +41,8 @@ pub(super) async fn set(
 ) -> Result<(), Failure> {
     let given = if value == "-" { source::value()? } else { Zeroizing::new(value.to_owned()) };
     let (_, _, services) = session.manager.overview().await?;
-    let was_closed = services.get(name.as_str()).is_some_and(|service| service.client_authorization);
-    let opens = option.as_str() == AUTHORIZATION && matches!(given.as_str(), "off" | "false") && was_closed;
-    if opens {
+    let opens = option.as_str() == AUTHORIZATION && matches!(given.as_str(), "off" | "false");
+    if opens && is_closed(session, name, services.get(name.as_str())).await? {
         warn_of_opening(name);
         if !yes {
             let question = format!("Open \"{name}\" to everybody? Type its name to do it: ");
@@ -77,6 +76,23 @@ pub(super) async fn reset(session: &Session, name: &ServiceName, option: &Option
         persistence::explain(session, name, services.get(name.as_str()), &after).await?;
     }
     in_force(session, name, &after).await
+}
+
+/// Whether a service is for its clients alone: as it is remembered, or else as it would be once it is.
+async fn is_closed(
+    session: &Session,
+    name: &ServiceName,
+    remembered: Option<&ServiceProperties>,
+) -> Result<bool, Failure> {
+    if let Some(service) = remembered {
+        return Ok(service.client_authorization);
+    }
+    let options = match session.manager.options(name.as_str(), false).await {
+        Ok(options) => options,
+        Err(error) => return Err(session.failure(name, error).await),
+    };
+    let found = options.into_iter().find(|found| found.name == AUTHORIZATION).and_then(|found| found.value);
+    Ok(found.is_none_or(|value| !matches!(value.as_str(), "off" | "false")))
 }
 
 /// Waits until the server runs with what was remembered, if one runs.

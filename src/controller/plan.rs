@@ -220,12 +220,16 @@ fn plan_credentials(desired: &Desired, observed: &Observed) -> Vec<Step> {
 /// it may stay in Tor; what is not known to be confined and configured by us may not.
 pub(crate) fn is_backed(desired: &Desired, service: &StoredService, observed: &Observed) -> bool {
     let name = service.record.name();
+    let targets = || service.record.ports().iter().map(|mapping| &mapping.target);
     let is_its_server = match desired.intent(name) {
         None | Some(Intent::Ports) => true,
-        Some(Intent::Hosted(_)) => observed.host.runs(name),
+        // A server whose port was taken before it started may run all the same.
+        Some(Intent::Hosted(_)) => {
+            observed.host.runs(name) && !targets().any(|target| observed.listeners.of_people.contains(target))
+        }
         Some(Intent::Unusable(_)) => false,
     };
-    is_its_server && service.record.ports().iter().all(|mapping| observed.listeners.found.contains(&mapping.target))
+    is_its_server && targets().all(|target| observed.listeners.found.contains(target))
 }
 
 /// Whether it can be given to Tor: all of it is as it is wished.

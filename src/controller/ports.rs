@@ -135,6 +135,8 @@ pub struct Listeners {
     pub looked_for: BTreeSet<Target>,
     /// Those of them that somebody listens on.
     pub found: BTreeSet<Target>,
+    /// Those that a program of a person listens on. No server of the host is one.
+    pub of_people: BTreeSet<Target>,
 }
 
 /// Something observed about Tor.

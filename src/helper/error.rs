@@ -98,11 +98,15 @@ impl Error {
         match self {
             Self::Unknown(_) => "See `tails-server list` for the services of this computer".to_owned(),
             Self::Descriptor { service, .. } => format!("See `tails-server lint {service}`"),
-            Self::Wishes { .. } => "Start tails-server.service again, which writes them anew".to_owned(),
+            Self::Wishes { .. } => {
+                "Start the controller again, which writes them anew: sudo systemctl restart tails-serverd".to_owned()
+            }
             Self::Render(_) => "Give that option another value".to_owned(),
             Self::File { .. } => "See whether the disk is there, writable and not full".to_owned(),
             Self::Unsafe { path, .. } => format!("See who has changed it, remove {}, and try again", path.display()),
-            Self::NoAccount { .. } | Self::NotInstalled(_) => "Install the service again".to_owned(),
+            Self::NoAccount { .. } | Self::NotInstalled(_) => {
+                "It is installed again once the service is disabled and enabled again".to_owned()
+            }
             Self::Run { program, .. } => format!("Install the package that {program} is in"),
             Self::Failed { .. } => "See the journal of this unit, and try again".to_owned(),
             Self::Locked(_) => "Wait until the other program has ended, and try again".to_owned(),

@@ -209,7 +209,7 @@ impl Machine {
             let down = host::down(&inner.servers);
             let found = inner.watched.difference(&inner.silent).filter(|target| !down.contains(target));
             let found = found.cloned().collect();
-            Listeners { looked_for: inner.watched.clone(), found }
+            Listeners { looked_for: inner.watched.clone(), found, ..Listeners::default() }
         };
         let _ = self.facts.send(Fact::Listening(listeners)).await;
     }

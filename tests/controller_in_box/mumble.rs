@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! "enable mumble" on a fresh machine, and what is left of it.
 
-use tails_box::{NEIGHBOUR_ADDRESS, Options, Release, may_boot};
+use tails_box::{NEIGHBOUR_ADDRESS, Options, Release, may_boot, wait_until};
 
-use crate::system::System;
+use crate::system::{PATIENCE, System};
 
 const HERE: &str = "127.0.0.1:64738";
 const PACKAGE: &str = "mumble-server";
@@ -46,4 +46,27 @@ fn a_server_is_enabled_by_one_command_waits_for_tor_and_leaves_nothing() {
         assert_eq!(system.names(), [""; 0], "{release}");
         assert_eq!(watch.reachable().unwrap(), [], "{release}");
     }
+}
+
+#[test]
+fn a_program_of_a_person_is_never_published_in_the_place_of_a_server() {
+    if !may_boot("a_program_of_a_person_is_never_published_in_the_place_of_a_server") {
+        return;
+    }
+    let Some(system) = System::boot(Release::Trixie, Options::new()) else { return };
+    system.run(&["useradd", "--create-home", "mallory"]);
+    let trap = ["systemd-run", "--quiet", "--collect", "--unit=trap", "--uid=mallory", "--"];
+    let listen = ["systemd-socket-activate", "--listen=127.0.0.1:64738", "cat"];
+    system.run(&[&trap[..], &listen].concat());
+    system.cli(&["enable", "mumble"]);
+    let told = wait_until(PATIENCE, || {
+        let status = system.status("mumble");
+        let problem = status["problem"].as_str().unwrap_or_default();
+        (status["installed"] == true && problem.contains("somebody who uses this computer")).then_some(status)
+    });
+    let told = told.unwrap_or_else(|| unreachable!("{:#}\n{}", system.status("mumble"), system.log()));
+    assert_eq!(told["running"], false, "{told:#}");
+    system.run(&["systemctl", "stop", "trap"]);
+    // Its own server has the port once it is started again.
+    system.wait_for_state("mumble", "waiting-for-tor");
 }

@@ -23,7 +23,7 @@ struct AllListen(mpsc::Sender<Fact>);
 impl Listening for AllListen {
     fn watch(&mut self, targets: BTreeSet<Target>) {
         let facts = self.0.clone();
-        let listeners = Listeners { looked_for: targets.clone(), found: targets };
+        let listeners = Listeners { looked_for: targets.clone(), found: targets, ..Listeners::default() };
         // It may end with the loop.
         tokio::spawn(async move { facts.send(Fact::Listening(listeners)).await });
     }

@@ -39,6 +39,19 @@ fn assert_refused(answer: Answer, code: i32, words: &[&str]) {
 }
 
 #[test]
+fn a_service_that_begins_closed_is_opened_by_nobody_who_was_not_warned_also_before_it_is_remembered() {
+    let controller = simulated(&shipped());
+    let open = ["set-option", "ssh", "client-authorization", "off"];
+    assert_refused(controller.cli(open), 6, &["WARNING", "knowing the address is enough"]);
+    assert_eq!(controller.cli(["get-option", "ssh", "client-authorization"]).succeeded().stdout, "on\n");
+    controller.cli([&open[..], &["--yes"]].concat()).succeeded();
+    assert_eq!(controller.cli(["get-option", "ssh", "client-authorization"]).succeeded().stdout, "off\n");
+    // What is open already needs no warning.
+    let again = controller.cli(open).succeeded();
+    assert!(!again.stderr.contains("WARNING"), "{again:#?}");
+}
+
+#[test]
 fn mumble_is_enabled_from_the_catalogue_and_known_by_its_options() {
     let mut controller = simulated(&shipped());
     let list = json(&controller, &["list"]);

@@ -5,28 +5,41 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use tails_server_state::Target;
+
+use crate::controller::Listeners;
 
 /// State of a TCP socket that listens (TCP_LISTEN), as the table writes it.
 const LISTEN: &str = "0A";
 /// Flag of a unix socket that accepts connections (__SO_ACCEPTCON).
 const ACCEPTS: u32 = 0x1_0000;
 
+/// Users of people, as Debian numbers them (policy, 9.2.2); servers run as others.
+const PEOPLE: RangeInclusive<u32> = 1000..=59_999;
+
 /// Those of the targets that somebody listens on. Reads only the tables that the targets need.
-pub(super) fn listening(targets: &BTreeSet<Target>) -> io::Result<BTreeSet<Target>> {
-    let mut found = BTreeSet::new();
+pub(super) fn listening(targets: &BTreeSet<Target>) -> io::Result<Listeners> {
+    let (mut found, mut of_people) = (BTreeSet::new(), BTreeSet::new());
     if targets.iter().any(|target| matches!(target, Target::Tcp(_))) {
-        let mut listeners = BTreeSet::new();
-        read("/proc/net/tcp", |line| listeners.extend(tcp_listener(line)))?;
+        let (mut listeners, mut people) = (BTreeSet::new(), BTreeSet::new());
+        let mut take = |line: &str| {
+            if let Some((address, user)) = tcp_listener(line) {
+                listeners.insert(address);
+                people.extend(PEOPLE.contains(&user).then_some(address));
+            }
+        };
+        read("/proc/net/tcp", &mut take)?;
         // A kernel without IPv6 has no such table.
-        match read("/proc/net/tcp6", |line| listeners.extend(tcp_listener(line))) {
+        match read("/proc/net/tcp6", &mut take) {
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => (),
             other => other?,
         }
         found.extend(targets.iter().filter(|target| answers(target, &listeners)).cloned());
+        of_people.extend(targets.iter().filter(|target| answers(target, &people)).cloned());
     }
     if targets.iter().any(|target| matches!(target, Target::Unix(_))) {
         read("/proc/net/unix", |line| {
@@ -34,7 +47,7 @@ pub(super) fn listening(targets: &BTreeSet<Target>) -> io::Result<BTreeSet<Targe
             found.extend(listener.filter(|target| targets.contains(target) && has_its_socket(target)));
         })?;
     }
-    Ok(found)
+    Ok(Listeners { looked_for: targets.clone(), found, of_people })
 }
 
 fn read(path: &str, mut each: impl FnMut(&str)) -> io::Result<()> {
@@ -59,16 +72,17 @@ fn answers(target: &Target, listeners: &BTreeSet<SocketAddr>) -> bool {
     listeners.contains(address) || listeners.contains(&any_v6) || address.is_ipv4() && listeners.contains(&any_v4)
 }
 
-/// The local address in a line of a TCP table, if the socket listens.
-fn tcp_listener(line: &str) -> Option<SocketAddr> {
+/// The local address and the user in a line of a TCP table, if the socket listens.
+fn tcp_listener(line: &str) -> Option<(SocketAddr, u32)> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let local = fields.next()?;
     let state = fields.nth(1)?;
     if state != LISTEN {
         return None;
     }
+    let user = fields.nth(3)?.parse().ok()?;
     let (address, port) = local.split_once(':')?;
-    Some(SocketAddr::new(ip_address(address)?, u16::from_str_radix(port, 16).ok()?))
+    Some((SocketAddr::new(ip_address(address)?, u16::from_str_radix(port, 16).ok()?), user))
 }
 
 /// One or four words in hexadecimal, each a number in this machine's byte order whose bytes are in network order.
@@ -125,17 +139,17 @@ mod tests {
             ("  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid", None),
             (
                 "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0",
-                Some("127.0.0.1:8080"),
+                Some("127.0.0.1:8080 0"),
             ),
             ("   1: 0100007F:1F90 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0", None),
-            ("   2: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0", Some("0.0.0.0:22")),
+            ("   2: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0", Some("0.0.0.0:22 0")),
             (
-                "   0: 00000000000000000000000001000000:0277 00000000000000000000000000000000:0000 0A 0",
-                Some("[::1]:631"),
+                "   0: 00000000000000000000000001000000:0277 00000000000000000000000000000000:0000 0A 0:0 0:0 0 0",
+                Some("[::1]:631 0"),
             ),
             (
-                "   1: 0000000000000000FFFF00000100007F:1F90 00000000000000000000000000000000:0000 0A 0",
-                Some("127.0.0.1:8080"),
+                "   1: 0000000000000000FFFF00000100007F:1F90 00000000000000000000000000000000:0000 0A 0:0 0:0 0 1000 0",
+                Some("127.0.0.1:8080 1000"),
             ),
             ("   1: 00000000", None),
             ("", None),
@@ -143,7 +157,8 @@ mod tests {
         for (line, listener) in lines {
             // The words are in this machine's byte order; these lines were written on a little-endian one.
             if cfg!(target_endian = "little") {
-                assert_eq!(tcp_listener(line).map(|address| address.to_string()).as_deref(), listener, "{line}");
+                let found = tcp_listener(line).map(|(address, user)| format!("{address} {user}"));
+                assert_eq!(found.as_deref(), listener, "{line}");
             }
         }
     }

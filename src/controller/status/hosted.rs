@@ -44,7 +44,11 @@ pub(super) fn hosting(desired: &Desired, service: &StoredService, observed: &Obs
         options_applied,
         progress: known.and_then(|known| known.progress.clone()),
         probes: known.map(|known| known.told.probes.clone()).unwrap_or_default(),
-        last_words: known.map(|known| known.told.last_words.clone()).unwrap_or_default(),
+        // Of one that runs again they would say what is not so any more.
+        last_words: known
+            .filter(|known| known.told.unit != Unit::Active)
+            .map(|known| known.told.last_words.clone())
+            .unwrap_or_default(),
     })
 }
 
@@ -85,6 +89,9 @@ pub(super) fn silence(desired: &Desired, service: &StoredService, observed: &Obs
     if !is_hosted(desired, name) {
         return nobody_listens(service, observed);
     }
+    if let Some(taken) = taken(service, observed) {
+        return Some(taken);
+    }
     // A server that is being started does not listen yet.
     if !observed.host.runs(name) || observed.host.busy.contains_key(name) {
         return None;
@@ -93,6 +100,17 @@ pub(super) fn silence(desired: &Desired, service: &StoredService, observed: &Obs
     Some(Problem {
         hint: Some("Its server runs and does not listen yet; see its log in the journal".into()),
         ..problem
+    })
+}
+
+/// That somebody else listens where its server should.
+fn taken(service: &StoredService, observed: &Observed) -> Option<Problem> {
+    let mut targets = service.record.ports().iter().map(|mapping| &mapping.target);
+    let target = targets.find(|target| observed.listeners.of_people.contains(target))?;
+    Some(Problem {
+        message: format!("a program of somebody who uses this computer listens on {target}, where its server should"),
+        hint: Some("End that program; `sudo ss --listening --tcp --processes` shows which it is".to_owned()),
+        outlook: Outlook::Retrying,
     })
 }
 

@@ -223,6 +223,18 @@ fn each_situation_has_its_state_and_its_next_step() {
     }
 }
 
+/// A server whose port was taken before it started may run all the same.
+#[test]
+fn where_a_program_of_a_person_listens_instead_of_the_server_nothing_is_published() {
+    let (desired, mut observed) = PUBLISHED.build();
+    observed.listeners.of_people.clone_from(&observed.listeners.found);
+    let removal = Step::RemoveOnion(address(), Visitors::Stay);
+    assert_eq!(plan(&desired, &observed), [removal]);
+    let seen = status(&desired, &observed, &[]).services[&name()].clone();
+    let said = seen.problem.unwrap().message;
+    assert!(!seen.running && said.contains("listens on 127.0.0.1:64738"), "{said}");
+}
+
 #[test]
 fn what_no_record_wants_is_withdrawn_from_tor_and_then_from_the_host() {
     let forgotten = Situation { wish: None, ..PUBLISHED };

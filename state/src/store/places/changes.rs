@@ -32,6 +32,8 @@ impl Places {
         if old == *record {
             return Ok(Change::Unchanged);
         }
+        // A copy of before would be open where this one is closed, if it ever counts.
+        self.finish_move(name)?;
         let put = || Ok(vec![RowChange::Put(self.record_row(record, self.doubt_of(place, name))?)]);
         let authorization = |record: &ServiceRecord| record.exposure().client_authorization;
         match (authorization(&old), authorization(record)) {

@@ -46,6 +46,8 @@ impl Places {
         if self.find(service).is_none() {
             self.open_all_to_close();
         }
+        // A copy of before would let the client in again, if it ever counts.
+        self.finish_move(service)?;
         let place = self.find(service).ok_or_else(|| self.unknown(service))?.record.persistence();
         self.ensure_open_to_close(place)?;
         if !self.of(place).view().contents.holds(Tree::Clients, &client_key(service, client)) {
