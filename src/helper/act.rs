@@ -96,6 +96,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
         Act::Withdraw => withdraw::withdraw(&mut work),
         Act::Uninstall => uninstall::uninstall(&mut work),
     };
+    // Of the others nothing follows for what is installed: what can be uninstalled has to be there.
+    work.report.unfinished = matches!(arguments.act, Act::Install | Act::Apply) && work.ledger.entries.unfinished;
     tell(&work.report, result)
 }
 

@@ -29,6 +29,9 @@ pub(super) const FILES: &str = "files";
 
 pub(super) fn apply(work: &mut Work) -> Result<Told, Error> {
     let (descriptor, hook) = work.known()?;
+    if work.ledger.entries.unfinished {
+        return Err(Error::Unfinished);
+    }
     let wishes = read_wishes(&descriptor)?;
     packages::require(&descriptor.install)?;
     let unit = units::choose(&descriptor)?;
@@ -148,6 +151,8 @@ fn announce(
 ) -> Result<(), Error> {
     let Some(hook) = hook.filter(|_| !work.ledger.entries.announced) else { return Ok(()) };
     hook.call(Moment::Installed, &work.report.directory, Some((&descriptor.options(), &wishes.values)))?;
+    // It is called once: what it has done has to outlast that it was.
+    rustix::fs::sync();
     work.ledger.entries.announced = true;
     work.ledger.save()
 }

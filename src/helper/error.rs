@@ -56,6 +56,10 @@ pub(super) enum Error {
     NoPackage(String),
     #[error("\"{0}\" is not installed")]
     NotInstalled(String),
+    #[error("the installation was cut off, and may not be whole on the disk")]
+    Unfinished,
+    #[error("these packages are damaged on the disk, and can not be had anew: {0}")]
+    Damaged(String),
     #[error("{0} is running, and Tails Server did not start it")]
     Foreign(String),
     #[error("{unit} did not start: {reason}")]
@@ -104,7 +108,7 @@ impl Error {
             Self::Render(_) => "Give that option another value".to_owned(),
             Self::File { .. } => "See whether the disk is there, writable and not full".to_owned(),
             Self::Unsafe { path, .. } => format!("See who has changed it, remove {}, and try again", path.display()),
-            Self::NoAccount { .. } | Self::NotInstalled(_) => {
+            Self::NoAccount { .. } | Self::NotInstalled(_) | Self::Unfinished => {
                 "It is installed again once the service is disabled and enabled again".to_owned()
             }
             Self::Run { program, .. } => format!("Install the package that {program} is in"),
@@ -114,7 +118,9 @@ impl Error {
             Self::HalfInstalled(_) => {
                 "Run `dpkg --configure --pending` as root, which says what keeps them from it, and try again".to_owned()
             }
-            Self::NoPackage(_) => "Connect to the network, run `apt update`, and try again".to_owned(),
+            Self::NoPackage(_) | Self::Damaged(_) => {
+                "Connect to the network, run `apt update`, and try again".to_owned()
+            }
             Self::Foreign(unit) => format!("Stop it with `systemctl disable --now {unit}`, and try again"),
             Self::Start { unit, .. } => format!("See `journalctl --unit {unit}`"),
             Self::NoUnit(_) => "See whether the descriptor names the unit of this release".to_owned(),

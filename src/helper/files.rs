@@ -81,6 +81,11 @@ impl Directory {
         renamed.and_then(|()| fsync(&self.handle)).map_err(Error::file("make", to))
     }
 
+    /// Waits until the disk knows what is in it, be it made by somebody else.
+    pub(super) fn sync(&self) -> Result<(), Error> {
+        fsync(&self.handle).map_err(Error::file("sync", &self.path))
+    }
+
     /// Waits until nobody else has locked it. The lock goes with this handle, also by a crash.
     pub(super) fn lock(&self) -> Result<(), Error> {
         flock(&self.handle, FlockOperation::LockExclusive).map_err(Error::file("lock", &self.path))
@@ -185,7 +190,11 @@ impl Directory {
 
     /// Removes a file; one that is not there is no error.
     pub(super) fn remove(&self, name: &str) -> Result<(), Error> {
-        let removed = unlinkat(&self.handle, name, AtFlags::empty()).or_else(unless_missing);
+        let removed = match unlinkat(&self.handle, name, AtFlags::empty()) {
+            // What comes next may rely on it, also after a power cut.
+            Ok(()) => fsync(&self.handle),
+            Err(cause) => unless_missing(cause),
+        };
         removed.map_err(Error::file("remove", &self.path.join(name)))
     }
 
@@ -242,7 +251,9 @@ pub(super) fn unmake(path: &Path) -> Result<(), Error> {
         Ok(())
     };
     match removed {
-        Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::BUSY) => Ok(()),
+        // It is forgotten after that, so it must not come back.
+        Ok(()) => fsync(&parent.handle).map_err(Error::file("remove", path)),
+        Err(Errno::NOENT | Errno::NOTEMPTY | Errno::EXIST | Errno::BUSY) => Ok(()),
         Err(cause) => Err(Error::file("remove", path)(cause)),
     }
 }

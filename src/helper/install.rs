@@ -25,11 +25,11 @@ pub(super) fn install(work: &mut Work) -> Result<Told, Error> {
             return Err(error);
         }
     };
-    work.ledger.save()?;
     release(work, &descriptor)?;
     for user in &descriptor.user {
         feed(SYSUSERS, &["-"], &user.sysusers_line())?;
     }
+    finish(work)?;
     let note = || format!("only half installed, by no doing of ours: {}", half.join(", "));
     let notes = if half.is_empty() { Vec::new() } else { vec![note()] };
     Ok(Told { notes, ..Told::default() })
@@ -37,23 +37,42 @@ pub(super) fn install(work: &mut Work) -> Result<Told, Error> {
 
 /// Installs what is missing; what else is only half installed.
 fn bring(work: &mut Work, descriptor: &ServiceDescriptor, needs: &[String]) -> Result<Vec<String>, Error> {
-    if !packages::absent(needs)?.is_empty() {
+    let was_cut = work.ledger.entries.unfinished;
+    if was_cut || !packages::absent(needs)?.is_empty() {
         // Before anything is repaired: it may be the half of one of these that is then configured, and would start.
         guard(work, descriptor)?;
     }
     packages::repair(&work.report)?;
-    let absent = packages::absent(needs)?;
+    let half = install_absent(work, descriptor, &packages::absent(needs)?)?;
+    if was_cut {
+        // By power, perhaps: dpkg calls a package installed whose files the disk has never seen.
+        packages::make_whole(&work.ledger.entries.brought, &work.report)?;
+    }
+    Ok(half)
+}
+
+fn install_absent(work: &mut Work, descriptor: &ServiceDescriptor, absent: &[String]) -> Result<Vec<String>, Error> {
     if absent.is_empty() {
         return Ok(Vec::new());
     }
-    for name in packages::would_bring(&absent, &descriptor.install)? {
+    for name in packages::would_bring(absent, &descriptor.install)? {
         if !work.ledger.entries.brought.contains(&name) {
             work.ledger.entries.brought.push(name);
         }
     }
     // It has to be known before it is done, or nobody would remove it.
+    work.ledger.entries.unfinished = true;
     work.ledger.save()?;
-    packages::install(&absent, &descriptor.install, &work.report)
+    packages::install(absent, &descriptor.install, &work.report)
+}
+
+/// What is installed is as good as its files are on the disk.
+fn finish(work: &mut Work) -> Result<(), Error> {
+    work.report.progress(100, "writing to the disk")?;
+    // All file systems: packages write where they like, and so do the programs that were run for units and users.
+    rustix::fs::sync();
+    work.ledger.entries.unfinished = false;
+    work.ledger.save()
 }
 
 /// After a failure: where nothing of the packages is there, nothing has to be kept from starting. Whoever has them installed
@@ -70,7 +89,9 @@ fn relent(work: &mut Work, absent: &[String]) -> Result<(), Error> {
         }
     }
     let entries = &mut work.ledger.entries;
-    (entries.needs, entries.brought, entries.guarded) = Default::default();
+    (entries.needs, entries.brought, entries.guarded, entries.unfinished) = Default::default();
+    // What was masked has to be open before nobody remembers that it was.
+    rustix::fs::sync();
     work.ledger.save_unless_empty()
 }
 

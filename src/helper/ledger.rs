@@ -36,6 +36,8 @@ pub(super) struct Entries {
     pub(super) scaffold: Vec<PathBuf>,
     /// Data and keys: gone when it is uninstalled.
     pub(super) data: Vec<PathBuf>,
+    /// Whether packages were being installed, and nobody knows whether all of them is on the disk.
+    pub(super) unfinished: bool,
     /// Whether the hook was told that all is installed.
     pub(super) announced: bool,
 }
@@ -62,6 +64,7 @@ impl Ledger {
             }
             join(&mut other.brought, &self.entries.brought);
             join(&mut other.guarded, &self.entries.guarded);
+            other.unfinished |= self.entries.unfinished;
             write(&self.directory, &name, &other)?;
             return Ok(true);
         }
@@ -86,6 +89,7 @@ impl Ledger {
         for name in self.directory.names()?.iter().filter(|name| name.ends_with(".json") && **name != self.file) {
             if let Some(mut other) = read(&self.directory, name)? {
                 join(&mut other.brought, packages);
+                other.unfinished |= self.entries.unfinished;
                 return write(&self.directory, name, &other);
             }
         }

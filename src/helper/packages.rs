@@ -2,24 +2,27 @@
 //! Debian packages, by apt: those that are there are used as they are.
 
 mod locks;
+mod whole;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::Stdio;
 
 use self::locks::{holder, patiently};
+pub(super) use self::whole::make_whole;
 use super::error::Error;
 use super::program::{APT_CACHE, APT_GET, DPKG, DPKG_QUERY, attempt, cannot, command, run};
 use super::report::Report;
 use crate::descriptor::Install;
 
-/// What apt is always told: no questions, no terminal, files that the administrator has changed stay as they are. It does not
-/// wait for locks: we do.
+/// No questions, no terminal. It does not wait for locks: we do.
+const UNATTENDED: [&str; 4] = ["--quiet", "--yes", "--option=Dpkg::Use-Pty=0", "--option=DPkg::Lock::Timeout=0"];
+/// What apt is told but for what is damaged: files that the administrator has changed stay as they are, too.
 const ALWAYS: &[&str] = &[
-    "--quiet",
-    "--yes",
-    "--option=Dpkg::Use-Pty=0",
-    "--option=DPkg::Lock::Timeout=0",
+    UNATTENDED[0],
+    UNATTENDED[1],
+    UNATTENDED[2],
+    UNATTENDED[3],
     "--option=Dpkg::Options::=--force-confdef",
     "--option=Dpkg::Options::=--force-confold",
 ];

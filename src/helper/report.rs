@@ -21,6 +21,8 @@ pub(super) struct Report {
     pub(super) directory: Directory,
     /// What the server wrote before it failed, if it did: told whether the act goes well or not.
     pub(super) last_words: Vec<String>,
+    /// Whether it has to be installed again, whatever dpkg says: told to the controller, which can not know it.
+    pub(super) unfinished: bool,
     act: Act,
 }
 
@@ -48,6 +50,8 @@ struct Outcome<'a> {
     digest: Option<&'a str>,
     probes: &'a BTreeMap<String, String>,
     log: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    installed: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -62,7 +66,7 @@ impl Report {
     pub(super) fn begin(act: Act, service: &str) -> Result<Self, Error> {
         let directory = Directory::ours(Path::new(STATE), 0o755)?.enter(service, 0o755)?;
         directory.lock()?;
-        Ok(Self { directory, last_words: Vec::new(), act })
+        Ok(Self { directory, last_words: Vec::new(), unfinished: false, act })
     }
 
     /// How far it is.
@@ -87,6 +91,7 @@ impl Report {
             digest: told.digest.as_deref(),
             probes: &told.probes,
             log: &self.last_words,
+            installed: self.unfinished.then_some(false),
         };
         self.write(OUTCOME, &outcome)?;
         self.directory.remove(PROGRESS)

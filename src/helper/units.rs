@@ -141,7 +141,9 @@ pub(super) fn stop(unit: &str) -> Result<(), Error> {
 
 /// Lets nothing start it, also over a reboot.
 pub(super) fn mask(unit: &str) -> Result<(), Error> {
-    run(SYSTEMCTL, &["mask", "--", unit]).map(drop)
+    run(SYSTEMCTL, &["mask", "--", unit])?;
+    // systemctl does not wait for the disk, and dpkg does: the package could be there after a power cut, and the mask not.
+    Directory::ours(Path::new(SYSTEM_UNITS), 0o755)?.sync()
 }
 
 /// Lets it be started again.

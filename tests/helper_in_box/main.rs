@@ -11,6 +11,7 @@
 
 mod apt;
 mod choices;
+mod durable;
 mod host;
 mod killed;
 mod last_words;

@@ -237,6 +237,8 @@ impl Keeper {
         installed: bool,
     ) -> Result<HostedService, End> {
         let outcome = self.places.outcome(name).await;
+        // dpkg calls a package installed whose files were lost with the power; the helper knows.
+        let installed = installed && outcome.as_ref().is_none_or(|outcome| outcome.installed);
         let named = outcome.as_ref().and_then(|outcome| outcome.unit.as_ref());
         let named = named.filter(|unit| hosted.units.contains(unit)).cloned();
         let unit = match named {

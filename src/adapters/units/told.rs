@@ -30,6 +30,13 @@ pub(super) struct Outcome {
     pub(super) probes: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) log: LastWords,
+    /// False if it has to be installed again, whatever dpkg says.
+    #[serde(default = "yes")]
+    pub(super) installed: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
@@ -97,6 +104,8 @@ mod tests {
             assert_eq!(outcome(act, result, more).applied(), applied, "{act} {result} {more}");
         }
         assert_eq!(outcome("apply", "failed", r#","log":["a","b"]"#).log.expose_lines(), ["a", "b"]);
+        assert!(outcome("apply", "failed", "").installed);
+        assert!(!outcome("apply", "failed", r#","installed":false"#).installed);
         for wrong in ["", "{}", "[]", r#"{"format":2,"act":"apply","result":"done"}"#] {
             assert_eq!(Outcome::parse(wrong), None, "{wrong}");
         }
