@@ -62,15 +62,20 @@ fn what_a_power_cut_has_left_of_an_installation_is_not_used_but_mended() {
         let (etc, installed) = (host.etc(), host.packages());
         host.machine.write(FOREIGN, "").unwrap();
         let configuration = host.configuration();
-        println!("{release}: {configuration:?}");
+        assert!(!configuration.is_empty(), "{release}");
         let program = host.run(&["dpkg", "--listfiles", PACKAGE]);
         let program = program.lines().find(|path| path.starts_with("/usr/sbin/")).unwrap();
 
         // Each of the files is lost in each way.
-        for (emptied, missing) in [(0, 1), (1, 0)] {
-            let [emptied, missing] = [emptied, missing].map(|number| &configuration[number]);
-            host.run(&["truncate", "--size=0", emptied]);
-            host.run(&["rm", missing, program]);
+        for round in 0..2 {
+            host.run(&["rm", program]);
+            for (number, file) in configuration.iter().enumerate() {
+                if number % 2 == round {
+                    host.run(&["truncate", "--size=0", file]);
+                } else {
+                    host.run(&["rm", file]);
+                }
+            }
             host.run(&["sed", "--in-place", "s/\"unfinished\":false/\"unfinished\":true/", LEDGER]);
             assert_ne!(host.damage(), [""; 0]);
 
@@ -78,18 +83,21 @@ fn what_a_power_cut_has_left_of_an_installation_is_not_used_but_mended() {
             assert!(refused.contains("cut off"), "{release}: {refused}");
             assert_eq!(host.outcome(SERVICE)["installed"], false, "{release}");
             // As long as it can not be had, either.
-            host.run(&["mv", "/srv/repository", "/srv/elsewhere"]);
+            host.run(&["mount", "-t", "tmpfs", "none", "/srv/repository"]);
             host.run(&["apt-get", "clean"]);
             let refused = host.refused("install", SERVICE);
-            println!("{release}: {refused}");
+            assert!(refused.contains("could not be downloaded"), "{release}: {refused}");
             assert_eq!(host.outcome(SERVICE)["installed"], false, "{release}");
             assert!(host.refused("apply", SERVICE).contains("cut off"), "{release}");
-            host.run(&["mv", "/srv/elsewhere", "/srv/repository"]);
+            host.run(&["umount", "/srv/repository"]);
 
             let outcome = host.done("install", SERVICE);
             assert_eq!(outcome.get("installed"), None, "{release}: {outcome}");
             assert_eq!(host.listening(), [""; 0], "{release}: it started by itself");
-            assert_eq!(host.etc_differences(&etc), [FOREIGN], "{release}: only that is as somebody else wants it");
+            let mut changed = host.etc_differences(&etc);
+            // dpkg puts aside what it finds, in case that somebody has written it.
+            changed.retain(|path| !path.ends_with(".dpkg-old"));
+            assert_eq!(changed, [FOREIGN], "{release}: only that is as somebody else wants it");
             assert_eq!(host.packages(), installed, "{release}");
             host.works(&release.to_string());
             host.done("withdraw", SERVICE);
@@ -126,10 +134,10 @@ fn after_a_power_cut_while_the_installation_ends_the_next_one_mends_what_was_los
     if !may_boot("after_a_power_cut_while_the_installation_ends_the_next_one_mends_what_was_lost") {
         return;
     }
+    let mut damaged = Vec::new();
     for release in Release::ALL {
         let Some(mut host) = Host::boot(release, Options::new().with_disk()) else { continue };
         host.run(&["sync"]);
-        let mut damaged = 0;
         for round in 0..3 {
             let unit = format!("tails-server-install@{SERVICE}.service");
             assert!(host.ask(CONTROLLER, "StartUnit", &["ss", &unit, "replace"]).status.success());
@@ -140,8 +148,7 @@ fn after_a_power_cut_while_the_installation_ends_the_next_one_mends_what_was_los
             assert_eq!(host.listening(), [""; 0], "{release}");
             host.wish_it();
             if !host.damage().is_empty() {
-                damaged += 1;
-                println!("{release}, {round}: {:?}", host.damage());
+                damaged.push(host.damage());
                 assert_eq!(host.act("apply", SERVICE)["installed"], false, "{release}: what is damaged is not used");
             }
             host.done("install", SERVICE);
@@ -149,6 +156,7 @@ fn after_a_power_cut_while_the_installation_ends_the_next_one_mends_what_was_los
             host.works(&format!("{release}, {round}"));
             host.done("uninstall", SERVICE);
         }
-        println!("{release}: {damaged} were damaged");
     }
+    println!("{damaged:?}");
+    assert!(!damaged.is_empty(), "nothing was ever lost, so nothing was mended");
 }
