@@ -4,9 +4,9 @@
 use std::thread;
 use std::time::Duration;
 
-use tails_box::{Options, Release, may_boot};
+use tails_box::{Options, Release, may_boot, wait_until};
 
-use crate::system::System;
+use crate::system::{PATIENCE, System};
 
 const HERE: &str = "127.0.0.1:64738";
 const UNIT: &str = "mumble-server.service";
@@ -16,7 +16,13 @@ fn after_a_power_cut_at_any_time_the_service_is_whole_again_with_nobody_doing_an
     if !may_boot("after_a_power_cut_at_any_time_the_service_is_whole_again_with_nobody_doing_anything") {
         return;
     }
-    let Some(mut system) = System::boot(Release::Trixie, Options::new().with_disk()) else { return };
+    for release in Release::ALL {
+        survive(release);
+    }
+}
+
+fn survive(release: Release) {
+    let Some(mut system) = System::boot(release, Options::new().with_disk()) else { return };
     // The installation of our own; the controller has to take care of what comes after.
     system.run(&["sync"]);
     system.cli(&["enable", "mumble"]);
@@ -25,10 +31,16 @@ fn after_a_power_cut_at_any_time_the_service_is_whole_again_with_nobody_doing_an
     let address = system.address("mumble");
     let mut fingerprint = None;
     // In the installation: at its begin, in the download, while dpkg is at work.
-    for delay in [0, 1500, 3500] {
+    for delay in [0, 1500] {
         cut(&mut system, delay);
     }
+    // dpkg calls it installed, and the disk has never seen some of its files.
+    let words = ["dpkg-query", "--show", "--showformat=${db:Status-Status}", "mumble-server"];
+    let is_there = || (system.machine.attempt(&words).unwrap().stdout == "installed").then_some(());
+    assert!(wait_until(PATIENCE, is_there).is_some(), "{}", system.log());
+    cut(&mut system, 0);
     whole(&system, &address, &mut fingerprint);
+    assert_eq!(damage(&system), [""; 0]);
     // While it is applied, and withdrawn.
     for delay in [0, 300, 700, 1200] {
         system.cli(&["disable", "mumble"]);
@@ -93,6 +105,12 @@ fn cut(system: &mut System, delay: u64) {
     thread::sleep(Duration::from_millis(delay));
     system.power_cut();
     assert!(system.machine.listeners().unwrap().iter().all(tails_box::Listener::is_local), "after {delay} ms");
+}
+
+/// What dpkg finds wrong with the server; a box may do without manuals.
+fn damage(system: &System) -> Vec<String> {
+    let found = system.machine.attempt(&["dpkg", "--verify", "mumble-server"]).unwrap().stdout;
+    found.lines().filter(|line| !line.contains(" /usr/share/")).map(str::to_owned).collect()
 }
 
 /// The service comes to run, with the address, the certificate and the options that it has for people.
