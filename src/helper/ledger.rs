@@ -191,3 +191,19 @@ fn read(directory: &Directory, file: &str) -> Result<Option<Entries>, Error> {
     let path = directory.path().join(file);
     serde_json::from_slice(&text).map(Some).map_err(|cause| Error::File { action: "read", path, cause: cause.into() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_installation_that_was_cut_off_is_known_and_one_of_which_nobody_wrote_was_not() {
+        let cut = Entries { unfinished: true, ..Entries::default() };
+        let text = serde_json::to_string(&cut).unwrap();
+        assert!(text.contains(r#""unfinished":true"#), "{text}");
+        assert_eq!(serde_json::from_str::<Entries>(&text).unwrap(), cut);
+        let before: Entries = serde_json::from_str(r#"{"needs":["a"],"announced":true}"#).unwrap();
+        assert!(!before.unfinished);
+        assert_ne!(cut, Entries::default(), "it is not forgotten as one that is empty");
+    }
+}

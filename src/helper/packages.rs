@@ -15,17 +15,10 @@ use super::program::{APT_CACHE, APT_GET, DPKG, DPKG_QUERY, attempt, cannot, comm
 use super::report::Report;
 use crate::descriptor::Install;
 
-/// No questions, no terminal. It does not wait for locks: we do.
-const UNATTENDED: [&str; 4] = ["--quiet", "--yes", "--option=Dpkg::Use-Pty=0", "--option=DPkg::Lock::Timeout=0"];
-/// What apt is told but for what is damaged: files that the administrator has changed stay as they are, too.
-const ALWAYS: &[&str] = &[
-    UNATTENDED[0],
-    UNATTENDED[1],
-    UNATTENDED[2],
-    UNATTENDED[3],
-    "--option=Dpkg::Options::=--force-confdef",
-    "--option=Dpkg::Options::=--force-confold",
-];
+/// What apt is always told: no questions, no terminal. It does not wait for locks: we do.
+const ALWAYS: &[&str] = &["--quiet", "--yes", "--option=Dpkg::Use-Pty=0", "--option=DPkg::Lock::Timeout=0"];
+/// Files that the administrator has changed stay as they are.
+const KEEPING: &[&str] = &["--option=Dpkg::Options::=--force-confdef", "--option=Dpkg::Options::=--force-confold"];
 /// Mends what is not as it should be, and removes nothing for it.
 const MENDING: &[&str] = &["--fix-broken", "--no-remove"];
 /// How much of an installation is downloading, in percent, as far as anybody can say.
@@ -267,7 +260,7 @@ fn update() -> Result<(), Error> {
 fn words<'a>(verb: &'a str, recommends: bool, packages: &'a [String]) -> Vec<&'a str> {
     let recommended = if recommends { "--install-recommends" } else { "--no-install-recommends" };
     let packages = packages.iter().map(String::as_str);
-    ALWAYS.iter().copied().chain([recommended, verb, "--"]).chain(packages).collect()
+    ALWAYS.iter().chain(KEEPING).copied().chain([recommended, verb, "--"]).chain(packages).collect()
 }
 
 /// `Inst NAME (...)`, and the like. What is there in another version, `Inst NAME [...] (...)`, is not what it is about.

@@ -2,9 +2,9 @@
 //! Packages whose files were lost with the power: dpkg waits for the disk with its own lists and with programs, but not with
 //! files of configuration. These are empty then, or missing, and dpkg calls their package installed.
 
-use super::{UNATTENDED, failure, is_installed, patiently, update};
+use super::{ALWAYS, failure, is_installed, patiently, update};
 use crate::helper::error::Error;
-use crate::helper::program::{APT_GET, DPKG, attempt, command};
+use crate::helper::program::{APT_GET, DPKG, attempt};
 use crate::helper::report::Report;
 
 /// Files are as the package has them, whatever is there. dpkg asks about a file of configuration that is not as it was
@@ -16,8 +16,6 @@ const AS_PACKAGED: &[&str] = &[
     "--option=Dpkg::Options::=--force-confask",
     "--option=Dpkg::Options::=--force-confnew",
 ];
-/// ucf does the like of it for packages that do not leave their files of configuration to dpkg.
-const UCF_AS_PACKAGED: [(&str, &str); 2] = [("UCF_FORCE_CONFFNEW", "YES"), ("UCF_FORCE_CONFFMISS", "YES")];
 
 /// Installs anew what is not as its package has it. Only for packages that nobody has used yet.
 pub(in crate::helper) fn make_whole(packages: &[String], report: &Report) -> Result<(), Error> {
@@ -39,23 +37,18 @@ pub(in crate::helper) fn make_whole(packages: &[String], report: &Report) -> Res
             return Err(Error::Damaged(damaged.join(", ")));
         }
     }
-    patiently(report, || reinstall(&damaged)).or_else(|error| match error {
-        Error::Offline(_) => {
+    match patiently(report, || reinstall(&damaged)) {
+        Err(Error::Offline(_)) => {
             patiently(report, update)?;
             patiently(report, || reinstall(&damaged))
         }
-        error => Err(error),
-    })
+        ended => ended,
+    }
 }
 
 fn reinstall(packages: &[String]) -> Result<(), Error> {
-    let mut command = command(APT_GET);
-    let output = command.envs(UCF_AS_PACKAGED).args(words(packages)).output();
-    let output = output.map_err(crate::helper::program::cannot(APT_GET))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(failure(&String::from_utf8_lossy(&output.stderr), output.status))
+    let answer = attempt(APT_GET, &words(packages))?;
+    if answer.status.success() { Ok(()) } else { Err(failure(&answer.stderr, answer.status)) }
 }
 
 /// Whether apt can have all of these. It calls it no failure if not, and leaves them as they are.
@@ -67,7 +60,7 @@ fn can_be_had(packages: &[String]) -> Result<bool, Error> {
 
 fn words(packages: &[String]) -> Vec<&str> {
     let packages = packages.iter().map(String::as_str);
-    UNATTENDED.iter().chain(AS_PACKAGED).copied().chain(["--no-remove", "install", "--"]).chain(packages).collect()
+    ALWAYS.iter().chain(AS_PACKAGED).copied().chain(["--no-remove", "install", "--"]).chain(packages).collect()
 }
 
 /// `Inst NAME [VERSION] (...)`, or `Inst NAME:ARCHITECTURE ...`.
@@ -76,7 +69,7 @@ fn reinstalled(text: &str) -> Vec<&str> {
     names.collect()
 }
 
-/// Whether a line tells of a file that is not as it was packaged: `missing   c PATH`, `??5?????? c PATH`. dpkg(1), --verify
+/// Whether it tells of a file that is not as it was packaged: `missing   c PATH`, `??5?????? c PATH`. dpkg(1), --verify
 fn is_damaged(text: &str) -> bool {
     // Many computers do without these, and are told so by dpkg for ever.
     let spared =
