@@ -4,7 +4,7 @@
 //! Values that are checked once, where text or bytes become a type ([`ServiceName`], [`VirtualPort`], [`Target`],
 //! [`OnionAddress`], [`OnionKey`], [`ClientPublicKey`], [`ClientSecretKey`]), the wishes of one service
 //! ([`ServiceRecord`], [`ServiceKind`], [`Exposure`], [`Wish`]), the services of others ([`JoinedService`]), what Tor may still have of both
-//! when they are forgotten ([`Farewell`]), and the durable [`Store`] that holds them.
+//! when they are forgotten ([`Farewell`]), what is to be uninstalled ([`Uninstall`]), and the durable [`Store`] that holds them.
 
 mod address;
 mod client;
@@ -20,6 +20,7 @@ mod port;
 mod record;
 mod store;
 mod target;
+mod uninstall;
 
 pub use address::{InvalidAddress, OnionAddress};
 pub use client::{
@@ -37,6 +38,7 @@ pub use port::{InvalidPort, InvalidPortMap, PortMap, PortMapping, VirtualPort};
 pub use record::{Autostart, InvalidRecord, Persistence, ServiceRecord, Wish};
 pub use store::{Defect, Loss, Recovery, Rung, Store, StoreError, StoreLayout, StoredService};
 pub use target::{InvalidTarget, Target};
+pub use uninstall::Uninstall;
 
 /// What a mutation did: doing a thing twice is [`Change::Unchanged`], not an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 
 mod access;
 mod farewell;
+mod uninstall;
 pub(crate) mod v1;
 
 use zeroize::Zeroizing;
@@ -15,6 +16,7 @@ pub(crate) use self::access::{
     joined_to_payload,
 };
 pub(crate) use self::farewell::{farewell_from_payload, farewell_to_payload};
+pub(crate) use self::uninstall::{uninstall_from_payload, uninstall_to_payload};
 use crate::address::OnionAddress;
 use crate::described::{Allow, LocalAccess, OptionText, ServiceKind};
 use crate::exposure::{ClientAuthorization, Exposure, MaxStreams, ProofOfWork};

@@ -166,6 +166,11 @@ pub(crate) fn split_farewell(payload: &[u8]) -> Option<(u8, &[u8; 32])> {
     Some((kind, public_key.try_into().ok()?))
 }
 
+/// A row of the tree `uninstalls` of which somebody asked for it, and no more.
+pub(crate) const UNINSTALL_ASKED: u8 = 1;
+/// A row of the tree `uninstalls` whose service was removed.
+pub(crate) const UNINSTALL_REMOVED: u8 = 2;
+
 pub(crate) fn render<T: Serialize>(stored: &T) -> Option<Vec<u8>> {
     serde_json::to_vec(stored).ok()
 }

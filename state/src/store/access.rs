@@ -12,6 +12,7 @@ use crate::joined::{JoinedService, PendingRequest};
 use crate::key::OnionKey;
 use crate::name::ServiceName;
 use crate::record::{Persistence, ServiceRecord};
+use crate::uninstall::Uninstall;
 
 /// Changing a service.
 impl Store {
@@ -208,6 +209,40 @@ impl Store {
     /// Whatever is wrong with its place.
     pub fn remove_request(&self, name: &ClientName) -> Result<Change, StoreError> {
         self.write(|places| places.remove_request(name))
+    }
+}
+
+/// What is left to do on the host.
+impl Store {
+    /// Remembers that the server of a service is to be uninstalled, and its data deleted, unless it is enabled before.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the amnesic place.
+    pub fn uninstall(&self, name: &ServiceName) -> Result<Change, StoreError> {
+        self.write(|places| places.uninstall(name))
+    }
+
+    /// Forgets a service as [`Store::remove`] does, and remembers in the same transaction that its server is to be
+    /// uninstalled, and its data deleted, whatever becomes of the name.
+    ///
+    /// # Errors
+    /// As [`Store::remove`].
+    pub fn remove_and_uninstall(&self, name: &ServiceName) -> Result<Change, StoreError> {
+        self.write(|places| places.remove_leaving(name, Some(Uninstall::Removed)))
+    }
+
+    /// What is to be uninstalled, by name. Taken from memory.
+    #[must_use]
+    pub fn uninstalls(&self) -> BTreeMap<ServiceName, Uninstall> {
+        self.places.uninstalls()
+    }
+
+    /// It is uninstalled, and its data are gone.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the place in which it is remembered.
+    pub fn forget_uninstall(&self, name: &ServiceName) -> Result<(), StoreError> {
+        self.write(|places| places.forget_uninstall(name))
     }
 }
 

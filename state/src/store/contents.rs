@@ -15,6 +15,7 @@ use crate::joined::JoinedService;
 use crate::migrations::{self, Doubt, Unreadable, v1};
 use crate::name::ServiceName;
 use crate::record::{Persistence, ServiceRecord, Wish};
+use crate::uninstall::Uninstall;
 
 /// The key of the one row of [`Tree::Meta`].
 const CENSUS_KEY: &str = "census";
@@ -53,6 +54,7 @@ pub(super) struct Contents {
     /// Which options have a value; the values stay in the database.
     options: BTreeMap<ServiceName, BTreeSet<OptionName>>,
     farewells: BTreeMap<String, Farewell>,
+    uninstalls: BTreeMap<ServiceName, Uninstall>,
     removed: BTreeSet<String>,
 }
 
@@ -83,6 +85,7 @@ impl Contents {
             requests: BTreeMap::new(),
             options: BTreeMap::new(),
             farewells: BTreeMap::new(),
+            uninstalls: BTreeMap::new(),
             removed: BTreeSet::new(),
         }
     }
@@ -152,6 +155,11 @@ impl Contents {
     /// What Tor may still have of something that is forgotten.
     pub(super) const fn farewells(&self) -> &BTreeMap<String, Farewell> {
         &self.farewells
+    }
+
+    /// What is to be uninstalled.
+    pub(super) const fn uninstalls(&self) -> &BTreeMap<ServiceName, Uninstall> {
+        &self.uninstalls
     }
 
     /// What was said last of a service, if anything was.
@@ -276,6 +284,10 @@ impl Contents {
                 }
                 self.farewells.insert(row.key.clone(), farewell);
             }
+            Tree::Uninstalls => {
+                let name = row.key.parse().map_err(|_| Defect::Strays)?;
+                self.uninstalls.insert(name, migrations::uninstall_from_payload(&row.payload)?);
+            }
             Tree::Removed => {
                 self.removed.insert(row.key.clone());
                 return Ok(());
@@ -326,6 +338,7 @@ impl Contents {
             Tree::Farewells => {
                 self.farewells.remove(key);
             }
+            Tree::Uninstalls => self.uninstalls.retain(|name, _| name.as_str() != key),
             Tree::Removed => {
                 self.removed.remove(key);
             }
@@ -342,7 +355,7 @@ fn addresses<'a>(rows: impl Iterator<Item = &'a Row>) -> Result<BTreeMap<&'a str
 }
 
 impl v1::Census {
-    /// The census counts what people would miss; farewells, what was removed and the census itself are not in it.
+    /// The census counts what people would miss; what is left to do, what was removed and the census itself are not in it.
     fn add(&mut self, tree: Tree, mark: u64) {
         if let Some(count) = self.of(tree) {
             *count = count.wrapping_add(1);
@@ -366,7 +379,7 @@ impl v1::Census {
             Tree::Joined => Some(&mut self.joined),
             Tree::Requests => Some(&mut self.requests),
             Tree::Options => Some(&mut self.options),
-            Tree::Farewells | Tree::Removed | Tree::Meta => None,
+            Tree::Farewells | Tree::Uninstalls | Tree::Removed | Tree::Meta => None,
         }
     }
 }

@@ -38,10 +38,12 @@ pub(super) enum Tree {
     Farewells,
     /// One row for each option of a service that has a value of its own, by `SERVICE/OPTION`: the text.
     Options,
+    /// One row for each service whose server and data are to go, by name: why.
+    Uninstalls,
 }
 
 impl Tree {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Services,
         Self::Keys,
         Self::Wishes,
@@ -52,11 +54,19 @@ impl Tree {
         Self::Requests,
         Self::Farewells,
         Self::Options,
+        Self::Uninstalls,
     ];
 
     /// Those with secrets in them, or with what was forgotten: what is removed from these has to be overwritten.
-    pub(super) const SECRET: [Self; 6] =
-        [Self::Keys, Self::Clients, Self::Joined, Self::Requests, Self::Farewells, Self::Options];
+    pub(super) const SECRET: [Self; 7] = [
+        Self::Keys,
+        Self::Clients,
+        Self::Joined,
+        Self::Requests,
+        Self::Farewells,
+        Self::Options,
+        Self::Uninstalls,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -70,6 +80,7 @@ impl Tree {
             Self::Requests => "requests",
             Self::Farewells => "farewells",
             Self::Options => "options",
+            Self::Uninstalls => "uninstalls",
         }
     }
 
@@ -85,6 +96,7 @@ impl Tree {
             Self::Requests => 8,
             Self::Farewells => 9,
             Self::Options => 10,
+            Self::Uninstalls => 11,
         }
     }
 }

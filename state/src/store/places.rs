@@ -11,6 +11,7 @@ mod moves;
 mod options;
 mod requests;
 mod secrets;
+mod uninstalls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -31,6 +32,7 @@ use crate::key::OnionKey;
 use crate::migrations::{self, Doubt};
 use crate::name::ServiceName;
 use crate::record::{Autostart, Persistence, ServiceRecord, Wish};
+use crate::uninstall::Uninstall;
 
 /// Both places.
 pub(super) struct Places {
@@ -232,7 +234,11 @@ impl Places {
         }
         let done = match wish {
             Wish::Enabled => wish_row(place, name, wish)
-                .and_then(|row| self.amnesic.commit(vec![RowChange::Put(row)]))
+                .and_then(|row| {
+                    let mut changes = self.take_uninstall_back(name);
+                    changes.push(RowChange::Put(row));
+                    self.amnesic.commit(changes)
+                })
                 .and_then(|()| self.dispel(place, name)),
             Wish::Disabled => self.disable(place, name),
         };
@@ -253,6 +259,11 @@ impl Places {
     }
 
     pub(super) fn remove(&self, name: &ServiceName) -> Result<Change, StoreError> {
+        self.remove_leaving(name, None)
+    }
+
+    /// Removes a service, and remembers in the same transaction what is left to do about its server.
+    pub(super) fn remove_leaving(&self, name: &ServiceName, left: Option<Uninstall>) -> Result<Change, StoreError> {
         self.ensure_known(name);
         let Some(service) = self.find(name) else {
             return self.finish_removal(name);
@@ -265,6 +276,7 @@ impl Places {
         self.of(place).commit_closing(|| {
             let mut changes = self.farewell_before_removal(place, farewell);
             changes.extend(self.forget_service(place, name));
+            changes.extend(left.map(|left| uninstalls::uninstall_row(name, left)));
             Ok(changes)
         })?;
         self.unacknowledged().remove(name);

@@ -68,7 +68,8 @@ pub(super) fn salvage(place: Persistence, ruins: Vec<Row>, exports: Vec<Export>,
             | Tree::Joined
             | Tree::Requests
             | Tree::Farewells
-            | Tree::Options => {
+            | Tree::Options
+            | Tree::Uninstalls => {
                 let id = (row.tree, row.key.clone());
                 if is_exported {
                     only_exported.insert(id.clone(), copy(&row));
@@ -115,7 +116,13 @@ fn above(mut ground: Best, best: Best, base: u64) -> Vec<Row> {
         .filter(|(tree, key)| match tree {
             Tree::Services => is_there(Tree::Keys, key),
             Tree::Keys => is_there(Tree::Services, key),
-            Tree::Wishes | Tree::Clients | Tree::Joined | Tree::Requests | Tree::Farewells | Tree::Options => true,
+            Tree::Wishes
+            | Tree::Clients
+            | Tree::Joined
+            | Tree::Requests
+            | Tree::Farewells
+            | Tree::Options
+            | Tree::Uninstalls => true,
             Tree::Removed | Tree::Meta => false,
         })
         .cloned()
