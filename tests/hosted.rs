@@ -454,8 +454,9 @@ fn what_is_removed_is_withdrawn_and_what_is_uninstalled_is_gone() {
         // Once it is down: no need to wait for that.
         house.controller.uninstall(mumble()).await.unwrap();
         assert_eq!((house.server().installed, house.server().applied), (false, Applied::Nothing));
-        let nothing = house.controller.uninstall(mumble()).await.unwrap_err();
-        assert!(matches!(nothing, RequestError::NothingInstalled(_)), "{nothing}");
+        // Its data may be there without its server.
+        house.controller.uninstall(mumble()).await.unwrap();
+        assert_eq!(house.acts().last_chunk(), Some(&[ActKind::Uninstall; 2]));
 
         house.enable().await.unwrap();
         house.until_state(State::Published).await;
@@ -466,6 +467,181 @@ fn what_is_removed_is_withdrawn_and_what_is_uninstalled_is_gone() {
             let _ = tokio::time::timeout(Duration::from_secs(1), pictures.changed()).await;
         }
         assert!(house.machine.onions().is_empty() && house.controller.snapshot().services.is_empty());
+        house.controller.uninstall(mumble()).await.unwrap();
+        assert!(!house.server().installed);
+        let unknown = house.controller.uninstall("mumbel".parse().unwrap()).await.unwrap_err();
+        assert!(matches!(unknown, RequestError::Unknown(_)), "{unknown}");
+        house.close().await;
+    });
+}
+
+/// What a person asks for who wants a service to be gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Goodbye {
+    Uninstall,
+    Remove,
+}
+
+impl Goodbye {
+    /// Asks, and does not wait for the host.
+    async fn begin(self, house: &House) {
+        match self {
+            Self::Uninstall => {
+                house.disable().await;
+                let controller = house.controller.clone();
+                tokio::spawn(async move { controller.uninstall(mumble()).await });
+                // The simulated clock stands still until it is remembered.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            Self::Remove => drop(house.controller.remove(mumble()).await.unwrap()),
+        }
+    }
+}
+
+/// Waits until the host has done an act.
+async fn until_done(house: &House, kind: ActKind) {
+    let mut pictures = house.controller.pictures();
+    while house.acts().last() != Some(&kind) {
+        let _ = tokio::time::timeout(Duration::from_secs(1), pictures.changed()).await;
+    }
+    // It ends in a tenth of a second, and is forgotten then.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+}
+
+#[test]
+fn what_is_to_be_gone_is_gone_though_the_controller_is_killed_at_any_moment() {
+    for goodbye in [Goodbye::Uninstall, Goodbye::Remove] {
+        // Every twentieth of a second from the question to a while after the end.
+        for moment in 0..12 {
+            story(async {
+                let house = House::open().await;
+                house.enable().await.unwrap();
+                house.until_state(State::Published).await;
+                goodbye.begin(&house).await;
+                tokio::time::sleep(Duration::from_millis(50 * moment)).await;
+                let house = House::again(house.kill().await).await;
+                until_done(&house, ActKind::Uninstall).await;
+                let server = house.server();
+                assert_eq!((server.installed, server.applied), (false, Applied::Nothing), "{goodbye:?} {moment}");
+                assert!(house.machine.onions().is_empty());
+                let is_known = house.controller.snapshot().services.contains_key(&mumble());
+                assert_eq!(is_known, goodbye == Goodbye::Uninstall);
+                // Done is done.
+                let acts = house.acts().len();
+                let house = House::again(house.close().await).await;
+                tokio::time::sleep(Duration::from_secs(600)).await;
+                assert_eq!(house.acts().len(), acts, "{goodbye:?} {moment}");
+                house.close().await;
+            });
+        }
+    }
+}
+
+#[test]
+fn without_the_host_what_is_to_be_gone_waits_for_it() {
+    for goodbye in [Goodbye::Uninstall, Goodbye::Remove] {
+        story(async {
+            let house = House::open().await;
+            house.enable().await.unwrap();
+            house.until_state(State::Published).await;
+            house.machine.lose_host().await;
+            goodbye.begin(&house).await;
+            let later = house.controller.uninstall(mumble()).await.unwrap_err();
+            assert!(matches!(later, RequestError::Postponed(_)) && later.hint().is_some(), "{later}");
+            let house = House::again(house.kill().await).await;
+            until_done(&house, ActKind::Uninstall).await;
+            assert!(!house.server().installed);
+            house.close().await;
+        });
+    }
+}
+
+#[test]
+fn what_fails_to_be_uninstalled_is_tried_again() {
+    story(async {
+        let house = House::open().await;
+        house.enable().await.unwrap();
+        house.until_state(State::Published).await;
+        house.disable().await;
+        house.until_state(State::Disabled).await;
+        house.machine.faults(|faults| faults.host.extend([failure("apt is busy"), failure("apt is busy")]));
+        let failed = house.controller.uninstall(mumble()).await.unwrap_err();
+        assert!(matches!(failed, RequestError::Host { .. }), "{failed}");
+        assert!(house.server().installed);
+        house.controller.uninstall(mumble()).await.unwrap_err();
+        house.controller.uninstall(mumble()).await.unwrap();
+        assert!(!house.server().installed);
+
+        // By itself, too, and also when the system does not let us.
+        house.enable().await.unwrap();
+        house.until_state(State::Published).await;
+        house.disable().await;
+        house.until_state(State::Disabled).await;
+        let denied = || HostError::Refused { act: ActKind::Uninstall, why: "polkit".to_owned() };
+        house.machine.faults(|faults| faults.host.extend([denied(), denied(), failure("apt is busy")]));
+        house.controller.uninstall(mumble()).await.unwrap_err();
+        let before = house.acts().len();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!((house.server().installed, house.acts().len()), (false, before + 3));
+        house.close().await;
+    });
+}
+
+#[test]
+fn who_enables_a_service_again_takes_back_what_has_not_begun() {
+    story(async {
+        let house = House::open().await;
+        house.enable().await.unwrap();
+        house.until_state(State::Published).await;
+        house.disable().await;
+        house.until_state(State::Disabled).await;
+        house.machine.lose_host().await;
+        house.controller.uninstall(mumble()).await.unwrap_err();
+        house.enable().await.unwrap();
+        house.machine.start_host().await;
+        house.until_state(State::Published).await;
+        assert!(!house.acts().contains(&ActKind::Uninstall));
+        house.disable().await;
+        house.until_state(State::Disabled).await;
+        // An hour of the simulated clock, in which nothing may be deleted.
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert!(!house.acts().contains(&ActKind::Uninstall));
+
+        // What has begun is finished, and the service is installed anew.
+        let (gone, enabled) = tokio::join!(house.controller.uninstall(mumble()), async {
+            while house.acts().last() != Some(&ActKind::Uninstall) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            house.enable().await
+        });
+        assert_eq!((gone.unwrap(), enabled.unwrap()), ((), Change::Changed));
+        house.until_state(State::Published).await;
+        assert_eq!(house.acts().last_chunk(), Some(&[ActKind::Uninstall, ActKind::Install, ActKind::Apply]));
+        house.close().await;
+    });
+}
+
+#[test]
+fn another_service_of_a_name_begins_without_what_the_removed_one_had() {
+    story(async {
+        let house = House::open().await;
+        house.enable().await.unwrap();
+        house.until_state(State::Published).await;
+        let address = house.status().address;
+        house.controller.remove(mumble()).await.unwrap();
+        house.enable().await.unwrap();
+        house.until_state(State::Published).await;
+        assert_ne!(house.status().address, address);
+        let expected = [
+            ActKind::Install,
+            ActKind::Apply,
+            ActKind::Withdraw,
+            ActKind::Uninstall,
+            ActKind::Install,
+            ActKind::Apply,
+        ];
+        assert_eq!(house.acts(), expected);
+        assert_eq!(house.machine.onions().len(), 1);
         house.close().await;
     });
 }

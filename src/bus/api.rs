@@ -302,6 +302,8 @@ pub enum ApiError {
     NotFound(String),
     /// It took too long.
     TimedOut(String),
+    /// It is remembered, and done as soon as it can be.
+    Postponed(String),
     /// It did not work out.
     Failed(String),
 }
@@ -323,7 +325,8 @@ pub trait Manager {
     /// Remembers that the service is not wanted; answers whether that changed anything, once it is durable.
     fn disable(&self, name: &str) -> Result<bool, ApiError>;
 
-    /// Forgets the service, its key and its address for ever; answers once that is durable.
+    /// Forgets the service, its key and its address for ever; answers once that is durable. With a described service its
+    /// server and its data go, too; `Uninstall` waits for that.
     fn remove(&self, name: &str) -> Result<(), ApiError>;
 
     /// The whole picture but for addresses.
@@ -355,7 +358,8 @@ pub trait Manager {
     /// The services that can be had here by name, and what is wrong with the catalogue as a whole.
     fn catalog(&self) -> Result<(HashMap<String, CatalogProperties>, Vec<StoreProblem>), ApiError>;
 
-    /// Deletes the data of a service that is disabled, and what was installed for it; answers once that is done.
+    /// Deletes the data of a service that is disabled, and what was installed for it; answers once that is done, also of a
+    /// service that was removed. It is remembered before it begins, and goes on after an error `Postponed` or `Failed`.
     fn uninstall(&self, name: &str) -> Result<(), ApiError>;
 
     /// Fetches the descriptor of a service back from an HSDir and, if `visit`, connects to the service through Tor. Both may

@@ -24,6 +24,7 @@ impl From<RequestError> for ApiError {
             RequestErrorKind::Exists => Self::Exists(text),
             RequestErrorKind::Invalid => Self::Invalid(text),
             RequestErrorKind::Store => Self::Store(text),
+            RequestErrorKind::Postponed => Self::Postponed(text),
             RequestErrorKind::Failed => Self::Failed(text),
         }
     }

@@ -319,6 +319,7 @@ impl From<ApiError> for Failure {
             | ApiError::NoTor(text)
             | ApiError::NotFound(text)
             | ApiError::TimedOut(text)
+            | ApiError::Postponed(text)
             | ApiError::Failed(text) => (text, Refusal::Failed),
         };
         let (message, hint) = match text.split_once('\n') {

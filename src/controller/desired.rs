@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tails_server_state::{Farewell, JoinedService, OnionAddress, ServiceName, Store, StoredService, Wish};
+use tails_server_state::{Farewell, JoinedService, OnionAddress, ServiceName, Store, StoredService, Uninstall, Wish};
 
 use crate::controller::handle::About;
 use crate::controller::repertoire::{Intent, Repertoire};
@@ -16,6 +16,7 @@ pub struct Desired {
     names: BTreeMap<OnionAddress, ServiceName>,
     joined: BTreeMap<ServiceName, JoinedService>,
     farewells: BTreeSet<Farewell>,
+    uninstalls: BTreeMap<ServiceName, Uninstall>,
     /// What is to become of each described service, beside being published.
     intents: BTreeMap<ServiceName, Intent>,
     repertoire: Arc<Repertoire>,
@@ -34,8 +35,8 @@ impl Desired {
         let intents = intents.collect();
         let joined = store.joined().into_iter().map(|joined| (joined.name.clone(), joined)).collect();
         let farewells = store.farewells().into_iter().collect();
-        let repertoire = Arc::clone(repertoire);
-        Self { joined, farewells, intents, repertoire, ..services.into_iter().collect() }
+        let (uninstalls, repertoire) = (store.uninstalls(), Arc::clone(repertoire));
+        Self { joined, farewells, uninstalls, intents, repertoire, ..services.into_iter().collect() }
     }
 
     /// What is to become of a described service, beside being published. `None` for a port that is published as it is.
@@ -90,6 +91,25 @@ impl Desired {
     #[must_use]
     pub fn owes(&self, farewell: &Farewell) -> bool {
         self.farewells.contains(farewell)
+    }
+
+    /// What is to be uninstalled, by name.
+    pub fn uninstalls(&self) -> impl Iterator<Item = (&ServiceName, Uninstall)> {
+        self.uninstalls.iter().map(|(name, uninstall)| (name, *uninstall))
+    }
+
+    /// Why this is to be uninstalled, if it is.
+    #[must_use]
+    pub fn uninstall(&self, name: &ServiceName) -> Option<Uninstall> {
+        self.uninstalls.get(name).copied()
+    }
+
+    /// The same wishes, with this to be uninstalled.
+    #[cfg(test)]
+    #[must_use]
+    pub(super) fn with_uninstall(mut self, name: ServiceName, uninstall: Uninstall) -> Self {
+        self.uninstalls.insert(name, uninstall);
+        self
     }
 
     /// Nothing but this farewell.

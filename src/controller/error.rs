@@ -7,7 +7,8 @@ use crate::controller::ports::HostError;
 use crate::controller::repertoire::Unavailable;
 use crate::descriptor::{InvalidValue, RenderError};
 
-/// Why a request was not carried out. Nothing was changed then.
+/// Why a request was not carried out. Nothing was changed then, but for [`RequestError::Postponed`] and
+/// [`RequestError::Host`].
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     /// No service has this name.
@@ -76,11 +77,11 @@ pub enum RequestError {
     /// Nothing was installed for it.
     #[error("nothing is installed for service \"{0}\"")]
     NothingInstalled(ServiceName),
-    /// The host can not be asked.
-    #[error("the system's services can not be asked about \"{0}\" now")]
-    NoHost(ServiceName),
-    /// The host did not do it.
-    #[error("service \"{name}\" is not uninstalled")]
+    /// The host can not be asked. It is remembered, and done once it can be.
+    #[error("service \"{0}\" is not uninstalled yet: the system's services can not be asked now")]
+    Postponed(ServiceName),
+    /// The host did not do it. It is remembered, and tried again.
+    #[error("service \"{name}\" is not uninstalled yet")]
     Host {
         /// The service.
         name: ServiceName,
@@ -107,6 +108,8 @@ pub enum RequestErrorKind {
     Invalid,
     /// It could not be remembered.
     Store,
+    /// It is remembered, and done later.
+    Postponed,
     /// Not now, or not at all.
     Failed,
 }
@@ -129,11 +132,11 @@ impl RequestError {
             | Self::StillEnabled(_)
             | Self::NothingInstalled(_) => RequestErrorKind::Invalid,
             Self::Store(_) => RequestErrorKind::Store,
+            Self::Postponed(_) => RequestErrorKind::Postponed,
             Self::Random(_)
             | Self::Stopping
             | Self::Unavailable { .. }
             | Self::CannotWish(_)
-            | Self::NoHost(_)
             | Self::Host { .. }
             | Self::Bug(_) => RequestErrorKind::Failed,
         }
@@ -167,7 +170,7 @@ impl RequestError {
             Self::Port(_) => Some("Give a number from 1 to 65535".to_owned()),
             Self::StillEnabled(name) => Some(format!("Disable it first: tails-server disable {name}")),
             Self::NothingInstalled(name) => Some(format!("To forget it: tails-server remove {name}")),
-            Self::NoHost(_) => Some("Try again once they answer; see `systemctl status`".to_owned()),
+            Self::Postponed(_) => Some("It is done by itself once they answer; see `systemctl status`".to_owned()),
             Self::Host { cause: HostError::Failed { hint, .. }, .. } => hint.clone(),
             Self::Host { .. } | Self::CannotWish(_) | Self::Random(_) | Self::Bug(_) => None,
         }

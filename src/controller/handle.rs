@@ -74,8 +74,8 @@ pub enum Visit {
 pub(super) enum Request {
     /// Something to do with the store, and what it is about.
     Remember(About, Act),
-    /// Uninstall what was installed for a service, and answer once that is done.
-    Uninstall(ServiceName, oneshot::Sender<Result<(), RequestError>>),
+    /// Answer once what is remembered to be uninstalled is.
+    AwaitUninstall(ServiceName, oneshot::Sender<Result<(), RequestError>>),
     /// A question to the network.
     Check(ServiceName, Visit, oneshot::Sender<Result<Result<Checked, CheckError>, RequestError>>),
 }
@@ -184,21 +184,28 @@ impl Controller {
     }
 
     /// Deletes the data of a service that is not enabled, and what was installed for it. Its key stays until it is removed.
+    /// That it is to be done is durable before it begins. Of a service that was removed, too, this waits until it is done.
     ///
     /// # Errors
-    /// There is nothing to uninstall, the service is enabled, or the host did not do it.
+    /// There is nothing to uninstall, the service is enabled, or it could not be made durable. With
+    /// [`RequestError::Postponed`] and [`RequestError::Host`] it is done later, or tried again.
     pub async fn uninstall(&self, name: ServiceName) -> Result<(), RequestError> {
+        let (repertoire, of) = (Arc::clone(&self.repertoire), name.clone());
+        let about = About::Service(name.clone());
+        self.remember(about, move |store| remember::uninstall(store, &repertoire, &of)).await?;
         let (reply, answer) = oneshot::channel();
-        self.requests.send(Request::Uninstall(name, reply)).await.map_err(|_| RequestError::Stopping)?;
+        self.requests.send(Request::AwaitUninstall(name, reply)).await.map_err(|_| RequestError::Stopping)?;
         answer.await.map_err(|_| RequestError::Stopping)?
     }
 
-    /// Forgets the service, its key and its address, for ever.
+    /// Forgets the service, its key and its address, for ever. With a service that the host runs its server and its data
+    /// go, as soon as nothing of it is up: [`Controller::uninstall`] waits for that.
     ///
     /// # Errors
     /// There is no such service, or it could not be forgotten durably.
     pub async fn remove(&self, name: ServiceName) -> Result<Change, RequestError> {
-        self.remember(About::Service(name.clone()), move |store| remember::remove(store, &name)).await
+        let repertoire = Arc::clone(&self.repertoire);
+        self.remember(About::Service(name.clone()), move |store| remember::remove(store, &repertoire, &name)).await
     }
 
     /// Changes something about a service.

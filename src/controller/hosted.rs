@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What is so on the host: the facts about described services, folded together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tails_server_state::ServiceName;
@@ -42,8 +42,6 @@ pub struct HostFacts {
     pub busy: BTreeMap<ServiceName, ActKind>,
     /// The services whose last act failed, until the time to try again.
     pub held: BTreeMap<ServiceName, Problem>,
-    /// What somebody asked to uninstall, and waits for.
-    pub uninstalling: BTreeSet<ServiceName>,
 }
 
 /// What is known of one service.
@@ -69,7 +67,6 @@ impl Default for HostFacts {
             services: BTreeMap::new(),
             busy: BTreeMap::new(),
             held: BTreeMap::new(),
-            uninstalling: BTreeSet::new(),
         }
     }
 }

@@ -6,7 +6,7 @@ mod host;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use tails_server_state::{Autostart, Farewell, OnionAddress, ServiceName, StoredService, Wish};
+use tails_server_state::{Autostart, Farewell, OnionAddress, ServiceName, StoredService, Uninstall, Wish};
 
 use crate::controller::desired::Desired;
 use crate::controller::observed::{Observed, OnionFacts};
@@ -223,9 +223,12 @@ pub(crate) fn is_backed(desired: &Desired, service: &StoredService, observed: &O
     let targets = || service.record.ports().iter().map(|mapping| &mapping.target);
     let is_its_server = match desired.intent(name) {
         None | Some(Intent::Ports) => true,
-        // A server whose port was taken before it started may run all the same.
         Some(Intent::Hosted(_)) => {
-            observed.host.runs(name) && !targets().any(|target| observed.listeners.of_people.contains(target))
+            // What another service of its name had is gone first. And a server whose port was taken before it started may
+            // run all the same.
+            let is_anothers = desired.uninstall(name) == Some(Uninstall::Removed);
+            let is_taken = targets().any(|target| observed.listeners.of_people.contains(target));
+            observed.host.runs(name) && !is_anothers && !is_taken
         }
         Some(Intent::Unusable(_)) => false,
     };

@@ -5,6 +5,7 @@ mod hosting;
 mod joining;
 mod problems;
 mod steps;
+mod uninstalling;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,8 +23,8 @@ use crate::controller::handle::{About, Act, Answer, Controller, Request, Visit};
 use crate::controller::observed::Observed;
 use crate::controller::plan::plan;
 use crate::controller::ports::{CheckRequest, Fact, Host, Listening, Recall, Tor, VisitPolicy, Visitors};
-use crate::controller::reactor::hosting::Uninstalled;
 use crate::controller::reactor::steps::StepEnd;
+use crate::controller::reactor::uninstalling::Uninstalled;
 use crate::controller::remember;
 use crate::controller::repertoire::Repertoire;
 use crate::controller::retries::{self, Retries};
@@ -62,7 +63,7 @@ pub struct Reactor<T, L, H> {
     checks: JoinSet<CheckRequest>,
     retries: Retries<OnionAddress>,
     host_retries: Retries<ServiceName>,
-    uninstalls: BTreeMap<ServiceName, Uninstalled>,
+    uninstalls: BTreeMap<ServiceName, Vec<Uninstalled>>,
     /// Services of others for which Tor is being given a key that is no longer the right one.
     outdated: BTreeSet<OnionAddress>,
     store_problems: Vec<Problem>,
@@ -185,7 +186,7 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
             self.listening.watch(targets.clone());
             self.watched = targets;
         }
-        self.forget_uninstalls();
+        self.review_uninstalls();
         self.release_unwanted();
         self.start(plan(&self.desired, &self.observed));
         let picture = status(&self.desired, &self.observed, &self.store_problems).after(&self.pictures.borrow());
@@ -219,7 +220,7 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
                     Remembered { about, before, store_problems: store_problems(&store), answer }
                 });
             }
-            Request::Uninstall(name, reply) => self.uninstall(name, reply),
+            Request::AwaitUninstall(name, reply) => self.await_uninstall(name, reply),
             Request::Check(name, visit, reply) => match self.desired.service(&name) {
                 Some(service) => {
                     let (tor, request) = (Arc::clone(&self.tor), self.check_request(service, visit));

@@ -38,11 +38,36 @@ pub(super) fn publish(store: &Store, request: PublishRequest) -> Result<(Service
 }
 
 /// Forgets a service. One that is not there is an error: a typing error must not look like a removal.
-pub(super) fn remove(store: &Store, name: &ServiceName) -> Result<Change, RequestError> {
-    match store.remove(name)? {
+pub(super) fn remove(store: &Store, repertoire: &Repertoire, name: &ServiceName) -> Result<Change, RequestError> {
+    let is_hosted = find(store, name).is_some_and(|service| service.record.kind().is_described())
+        && repertoire.may_be_hosted(name);
+    let removed = if is_hosted { store.remove_and_uninstall(name) } else { store.remove(name) };
+    match removed? {
         Change::Changed => Ok(Change::Changed),
         Change::Unchanged => Err(RequestError::Unknown(name.clone())),
     }
+}
+
+/// Remembers that the server of a service is to be uninstalled, and its data deleted. Nobody knows whether there is
+/// something: data outlive the packages.
+pub(super) fn uninstall(store: &Store, repertoire: &Repertoire, name: &ServiceName) -> Result<Change, RequestError> {
+    if store.uninstalls().contains_key(name) {
+        return Ok(Change::Unchanged);
+    }
+    let service = find(store, name);
+    if service.as_ref().is_some_and(|service| !service.record.kind().is_described()) {
+        return Err(RequestError::NothingInstalled(name.clone()));
+    }
+    if service.is_none() || !repertoire.may_be_hosted(name) {
+        find_descriptor(repertoire, name)?;
+    }
+    if !repertoire.may_be_hosted(name) {
+        return Err(RequestError::NothingInstalled(name.clone()));
+    }
+    if service.is_some_and(|service| service.wish == Wish::Enabled) {
+        return Err(RequestError::StillEnabled(name.clone()));
+    }
+    Ok(store.uninstall(name)?)
 }
 
 /// Remembers that a service is wanted. One that is not remembered yet is remembered as its descriptor says.

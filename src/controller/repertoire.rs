@@ -123,6 +123,15 @@ impl Repertoire {
         }
     }
 
+    /// Whether the host runs this service, or may have while it had another descriptor.
+    pub(super) fn may_be_hosted(&self, name: &ServiceName) -> bool {
+        match (self.reach, self.find(name)) {
+            (HostReach::None, _) => false,
+            (HostReach::Full, Ok(descriptor)) => descriptor.needs_root().is_some(),
+            (HostReach::Full, Err(_)) => true,
+        }
+    }
+
     /// The services that the host runs, each with where its server listens.
     pub fn hosted(&self) -> impl Iterator<Item = (ServiceName, Arc<ServiceDescriptor>, BTreeSet<Target>)> {
         self.entries().filter_map(|(name, _)| {

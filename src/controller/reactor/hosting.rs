@@ -5,12 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tails_server_state::{ServiceName, Wish};
-use tokio::sync::oneshot;
 use tracing::{debug, warn};
 
 use super::Reactor;
 use super::steps::StepEnd;
-use crate::controller::error::RequestError;
 use crate::controller::observed::Generation;
 use crate::controller::ports::{ActKind, Applied, Digest, Host, HostAct, HostError, Listening, Tor};
 use crate::controller::remember;
@@ -34,9 +32,6 @@ pub(super) struct ActEnd {
     digest: Option<Digest>,
     result: Result<(), HostError>,
 }
-
-/// Who waits until a service is uninstalled.
-pub(super) type Uninstalled = oneshot::Sender<Result<(), RequestError>>;
 
 impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
     pub(super) fn begin_act(&mut self, name: ServiceName, kind: ActKind) {
@@ -80,24 +75,30 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
         }
         let result = result.and_then(|()| self.has_come_about(&name, kind, digest));
         match &result {
+            Ok(()) if kind == ActKind::Uninstall => self.forget_uninstall(name),
             Ok(()) => self.host_retries.forget(&name),
             // Where the connection is lost, that comes as a fact, too, and voids this.
-            Err(cause) => self.hold_act(name.clone(), kind, cause),
-        }
-        if kind == ActKind::Uninstall {
-            self.answer_uninstall(&name, result);
+            Err(cause) => {
+                self.hold_act(name.clone(), kind, cause);
+                if kind == ActKind::Uninstall && !matches!(cause, HostError::ConnectionLost) {
+                    self.uninstall_failed(&name, cause);
+                }
+            }
         }
     }
 
     /// Whether the facts say that an act that succeeded has done what it is for. Trying again at once would only spin.
     fn has_come_about(&self, name: &ServiceName, kind: ActKind, digest: Option<Digest>) -> Result<(), HostError> {
-        let Some(known) = self.observed.host.services.get(name) else { return Err(HostError::ConnectionLost) };
+        let Some(known) = self.observed.host.services.get(name) else {
+            // Of what has no descriptor any more nobody tells anything, and nothing is done but this.
+            return if kind == ActKind::Uninstall { Ok(()) } else { Err(HostError::ConnectionLost) };
+        };
         let told = &known.told;
         let is_so = match kind {
             ActKind::Install => told.installed,
             ActKind::Apply => digest.is_none_or(|digest| told.applied == Applied::Wishes(digest)),
-            ActKind::Withdraw => told.applied == Applied::Nothing,
-            ActKind::Uninstall => !told.installed,
+            // Packages that were there before us stay, so what is installed says nothing of it.
+            ActKind::Withdraw | ActKind::Uninstall => told.applied == Applied::Nothing,
         };
         if is_so {
             return Ok(());
@@ -106,7 +107,7 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
         Err(HostError::Failed { message, hint: None })
     }
 
-    fn hold_act(&mut self, name: ServiceName, kind: ActKind, cause: &HostError) {
+    pub(super) fn hold_act(&mut self, name: ServiceName, kind: ActKind, cause: &HostError) {
         // The message may name a path: only the sort of it is safe to paste.
         warn!(service = %name, act = kind.as_str(), "an act of the host failed");
         debug!(service = %name, problem = %cause, "an act of the host failed");
@@ -116,12 +117,13 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
             HostError::Refused { .. } => Some("See whether Tails Server is installed as a whole".to_owned()),
             HostError::ConnectionLost => None,
         };
+        let is_clearing = matches!(kind, ActKind::Withdraw | ActKind::Uninstall);
         let is_lasting = match kind {
             ActKind::Apply => failures >= HOPELESS,
             // An installation may wait for a network; what is to be closed is tried until it is.
             ActKind::Install | ActKind::Withdraw | ActKind::Uninstall => false,
         };
-        let outlook = if is_lasting || matches!(cause, HostError::Refused { .. }) && kind != ActKind::Withdraw {
+        let outlook = if is_lasting || matches!(cause, HostError::Refused { .. }) && !is_clearing {
             // Without a time to try again.
             self.host_retries.fail(name.clone(), Outlook::Lasting);
             Outlook::Lasting
@@ -129,55 +131,6 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
             Outlook::Retrying
         };
         self.observed.host.held.insert(name, Problem { message: cause.to_string(), hint, outlook });
-    }
-
-    /// Uninstalls a service as soon as nothing of it is up.
-    pub(super) fn uninstall(&mut self, name: ServiceName, reply: Uninstalled) {
-        let is_wanted = self.desired.service(&name).is_some_and(|service| service.wish == Wish::Enabled);
-        let needs_host = self.repertoire.find(&name).map(|descriptor| descriptor.needs_root().is_some());
-        let refusal = match (needs_host, self.observed.host.known(&name)) {
-            (Err(cause), _) => Some(RequestError::Unavailable { name: name.clone(), cause }),
-            (Ok(false), _) => Some(RequestError::NothingInstalled(name.clone())),
-            (Ok(true), _) if is_wanted => Some(RequestError::StillEnabled(name.clone())),
-            (Ok(true), None) => Some(RequestError::NoHost(name.clone())),
-            (Ok(true), Some(known)) if !known.told.installed => Some(RequestError::NothingInstalled(name.clone())),
-            (Ok(true), Some(_)) => None,
-        };
-        if let Some(refusal) = refusal {
-            // Who asked may have gone.
-            drop(reply.send(Err(refusal)));
-            return;
-        }
-        self.observed.host.pardon(&name, self.observed.now);
-        self.host_retries.forget(&name);
-        self.observed.host.uninstalling.insert(name.clone());
-        self.uninstalls.insert(name, reply);
-    }
-
-    fn answer_uninstall(&mut self, name: &ServiceName, result: Result<(), HostError>) {
-        self.observed.host.uninstalling.remove(name);
-        if let Some(reply) = self.uninstalls.remove(name) {
-            drop(reply.send(result.map_err(|cause| RequestError::Host { name: name.clone(), cause })));
-        }
-    }
-
-    /// Nobody waits any more for what was enabled again, or can not be known.
-    pub(super) fn forget_uninstalls(&mut self) {
-        let wanted = self.observed.host.uninstalling.iter().filter(|name| {
-            let is_wanted = self.desired.service(name).is_some_and(|service| service.wish == Wish::Enabled);
-            is_wanted || !self.observed.host.is_up()
-        });
-        for name in wanted.cloned().collect::<Vec<_>>() {
-            let cause = if self.observed.host.is_up() {
-                RequestError::StillEnabled(name.clone())
-            } else {
-                RequestError::NoHost(name.clone())
-            };
-            self.observed.host.uninstalling.remove(&name);
-            if let Some(reply) = self.uninstalls.remove(&name) {
-                drop(reply.send(Err(cause)));
-            }
-        }
     }
 
     /// A person asked for something about this service: whatever failed before is worth another try at once.

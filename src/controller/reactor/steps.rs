@@ -38,6 +38,8 @@ pub(super) enum StepEnd {
     FarewellForgotten(Farewell, Result<(), StoreError>),
     /// The host has done something, or not.
     Act(ActEnd),
+    /// It is remembered no more that something is to be uninstalled.
+    UninstallForgotten(ServiceName, Result<(), StoreError>),
 }
 
 /// A service that Tor is about to have, but for its key.
@@ -165,6 +167,7 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
                 self.observed.busy.remove(&address);
                 self.credential_removed(generation, address, result);
             }
+            StepEnd::UninstallForgotten(name, result) => self.uninstall_forgotten(name, result),
             StepEnd::FarewellForgotten(farewell, result) => self.farewell_forgotten(farewell, result),
             StepEnd::Act(end) => self.act_ended(end),
         }

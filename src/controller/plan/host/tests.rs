@@ -36,7 +36,7 @@ struct Situation {
     busy: bool,
     act: Option<ActKind>,
     held: Option<Outlook>,
-    uninstalling: bool,
+    uninstall: Option<Uninstall>,
 }
 
 /// The wished-for, published, undisturbed service.
@@ -55,7 +55,7 @@ const PUBLISHED: Situation = Situation {
     busy: false,
     act: None,
     held: None,
-    uninstalling: false,
+    uninstall: None,
 };
 
 fn name() -> ServiceName {
@@ -123,11 +123,14 @@ impl Situation {
         }
         observed.host.busy.extend(self.act.map(|act| (name(), act)));
         observed.host.held.extend(self.held.map(|outlook| (name(), problem(outlook))));
-        observed.host.uninstalling.extend(self.uninstalling.then(name));
         let stored = |wish| StoredService { record, address: address(), wish, clients: Vec::new(), enabled_at: 0 };
         let desired: Desired = self.wish.map(stored).into_iter().collect();
         let intent = if self.usable { Intent::Hosted(WISHED) } else { Intent::Unusable(problem(Outlook::Lasting)) };
         let desired = if self.wish.is_some() { desired.with_intent(name(), intent) } else { desired };
+        let desired = match self.uninstall {
+            Some(uninstall) => desired.with_uninstall(name(), uninstall),
+            None => desired,
+        };
         (desired, observed)
     }
 
@@ -164,6 +167,8 @@ fn each_situation_has_its_state_and_its_next_step() {
     let running = Situation { added: false, ..PUBLISHED };
     let disabled = Situation { wish: Some(Wish::Disabled), ..PUBLISHED };
     let down = Situation { added: false, ..disabled.clone() };
+    let gone = Situation { applied: Applied::Nothing, unit: Unit::Inactive, ..down.clone() };
+    let (asked, owed) = (Some(Uninstall::Asked), Some(Uninstall::Removed));
     let failed = || Unit::Failed("exit code 1".to_owned());
     for (situation, state, steps) in [
         // The way up.
@@ -195,7 +200,7 @@ fn each_situation_has_its_state_and_its_next_step() {
         (Situation { host: false, ..running.clone() }, State::Starting, nothing.clone()),
         // Other options: it stays in Tor until its server starts again.
         (Situation { applied: Applied::Wishes(OTHER), ..PUBLISHED }, State::Starting, act(ActKind::Apply)),
-        (Situation { applied: Applied::Wishes(OTHER), ..running }, State::Starting, act(ActKind::Apply)),
+        (Situation { applied: Applied::Wishes(OTHER), ..running.clone() }, State::Starting, act(ActKind::Apply)),
         // The way down: in Tor first.
         (disabled.clone(), State::Stopping, remove(Visitors::Leave)),
         (Situation { busy: true, ..disabled.clone() }, State::Stopping, nothing.clone()),
@@ -213,8 +218,18 @@ fn each_situation_has_its_state_and_its_next_step() {
             State::Stopping,
             nothing,
         ),
-        (Situation { uninstalling: true, ..down.clone() }, State::Stopping, act(ActKind::Withdraw)),
-        (Situation { uninstalling: true, applied: Applied::Nothing, ..down }, State::Disabled, act(ActKind::Uninstall)),
+        (Situation { uninstall: asked, ..down.clone() }, State::Stopping, act(ActKind::Withdraw)),
+        (Situation { uninstall: asked, ..gone.clone() }, State::Disabled, act(ActKind::Uninstall)),
+        // Its data may be there all the same.
+        (Situation { uninstall: asked, installed: false, ..gone.clone() }, State::Disabled, act(ActKind::Uninstall)),
+        (Situation { uninstall: asked, held: Some(Outlook::Retrying), ..gone }, State::Disabled, Vec::new()),
+        // Enabled meanwhile: it has all that it had.
+        (Situation { uninstall: asked, ..PUBLISHED }, State::Published, Vec::new()),
+        (Situation { uninstall: asked, usable: false, ..fresh.clone() }, State::Failed, Vec::new()),
+        // Another one of its name waits until what that one had is gone.
+        (Situation { uninstall: owed, ..fresh.clone() }, State::Installing, act(ActKind::Uninstall)),
+        (Situation { uninstall: owed, ..running.clone() }, State::Starting, act(ActKind::Withdraw)),
+        (Situation { uninstall: owed, ..PUBLISHED }, State::Starting, remove(Visitors::Stay)),
         // Its descriptor breaks while it is published.
         (Situation { usable: false, ..PUBLISHED }, State::Failed, remove(Visitors::Stay)),
         (Situation { usable: false, added: false, ..PUBLISHED }, State::Failed, act(ActKind::Withdraw)),
@@ -240,7 +255,12 @@ fn what_no_record_wants_is_withdrawn_from_tor_and_then_from_the_host() {
     let forgotten = Situation { wish: None, ..PUBLISHED };
     assert_eq!(forgotten.planned(), [Step::RemoveOnion(address(), Visitors::Leave)]);
     assert_eq!(Situation { busy: true, ..forgotten.clone() }.planned(), []);
-    assert_eq!(Situation { added: false, ..forgotten }.planned(), act(ActKind::Withdraw));
+    let removed = Situation { added: false, uninstall: Some(Uninstall::Removed), ..forgotten };
+    assert_eq!(removed.planned(), act(ActKind::Withdraw));
+    let withdrawn = Situation { applied: Applied::Nothing, ..removed };
+    assert_eq!(withdrawn.planned(), act(ActKind::Uninstall));
+    assert_eq!(Situation { told: false, ..withdrawn.clone() }.planned(), act(ActKind::Uninstall), "no descriptor");
+    assert_eq!(Situation { host: false, ..withdrawn }.planned(), []);
 }
 
 fn situations() -> impl Strategy<Value = Situation> {
@@ -259,8 +279,9 @@ fn situations() -> impl Strategy<Value = Situation> {
     ];
     let act = prop_oneof![4 => Just(None), 1 => proptest::sample::select(&ActKind::ALL[..]).prop_map(Some)];
     let held = prop_oneof![4 => Just(None), 1 => Just(Some(Outlook::Retrying)), 1 => Just(Some(Outlook::Lasting))];
-    (wish, applied, unit, act, held, any::<[bool; 10]>()).prop_map(|(wish, applied, unit, act, held, bits)| {
-        let [tor, host, told, usable, installed, paused, listening, added, busy, uninstalling] = bits;
+    let left = proptest::sample::select(vec![None, Some(Uninstall::Asked), Some(Uninstall::Removed)]);
+    (wish, applied, unit, act, held, left, any::<[bool; 9]>()).prop_map(|(wish, applied, unit, act, held, uninstall, bits)| {
+        let [tor, host, told, usable, installed, paused, listening, added, busy] = bits;
         // Without a control connection Tor has nothing of ours.
         let added = added && tor;
         Situation {
@@ -278,7 +299,7 @@ fn situations() -> impl Strategy<Value = Situation> {
             busy,
             act,
             held,
-            uninstalling,
+            uninstall,
         }
     })
 }
@@ -291,7 +312,8 @@ proptest! {
     ) {
         let steps = situation.planned();
         prop_assert!(steps.len() <= 1, "one service, one step: {steps:?}");
-        let wanted = situation.wish == Some(Wish::Enabled) && situation.usable;
+        let is_owed = situation.uninstall == Some(Uninstall::Removed);
+        let wanted = situation.wish == Some(Wish::Enabled) && situation.usable && !is_owed;
         let runs = situation.host && situation.told && situation.unit == Unit::Active;
         match steps.first() {
             Some(Step::AddOnion(..)) => {
@@ -299,7 +321,9 @@ proptest! {
                 prop_assert_eq!(situation.applied, Applied::Wishes(WISHED));
             }
             Some(Step::Host(_, kind)) => {
-                prop_assert!(situation.host && situation.told && !situation.busy);
+                // What has no descriptor any more is uninstalled, and nothing else, though nobody tells of it.
+                prop_assert!(situation.told || *kind == ActKind::Uninstall);
+                prop_assert!(situation.host && !situation.busy);
                 prop_assert!(situation.act.is_none() && situation.held.is_none());
                 match kind {
                     ActKind::Install => prop_assert!(wanted && !situation.installed),
@@ -307,8 +331,10 @@ proptest! {
                     // Closed first.
                     ActKind::Withdraw => prop_assert!(!wanted && !situation.added),
                     ActKind::Uninstall => {
-                        prop_assert!(!wanted && !situation.added && situation.applied == Applied::Nothing);
-                        prop_assert!(situation.uninstalling);
+                        prop_assert!(!wanted && !situation.added);
+                        prop_assert!(!situation.told || situation.applied == Applied::Nothing);
+                        let is_asked = situation.uninstall == Some(Uninstall::Asked);
+                        prop_assert!(is_owed || is_asked && situation.wish != Some(Wish::Enabled));
                     }
                 }
             }
