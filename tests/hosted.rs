@@ -6,7 +6,7 @@
 
 use std::future::Future;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tails_server::controller::{
@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 /// A loop with a simulated machine under it, on which the shipped services can be had.
 struct House {
     directory: TempDir,
+    store: Weak<Store>,
     machine: Machine,
     controller: Controller,
     stop: Stop,
@@ -52,8 +53,9 @@ impl House {
         let (facts, incoming) = tokio::sync::mpsc::channel(64);
         let machine = machine(facts);
         let ports = (machine.tor(), machine.listening(), machine.host());
+        let kept = Arc::downgrade(&store);
         let (reactor, controller, stop) = Reactor::new(store, repertoire(HostReach::Full), ports, incoming);
-        Self { directory, machine, controller, stop, task: tokio::spawn(reactor.run()) }
+        Self { directory, store: kept, machine, controller, stop, task: tokio::spawn(reactor.run()) }
     }
 
     /// A machine that is up: Tor is online, the host answers.
@@ -71,6 +73,10 @@ impl House {
         self.task.abort();
         let _ = self.task.await;
         drop(self.controller);
+        // A process that is killed lets go of its files; a thread of this one finishes what it writes.
+        while self.store.strong_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         (self.directory, self.machine)
     }
 
@@ -500,10 +506,13 @@ impl Goodbye {
 
 /// Waits until the host has done an act.
 async fn until_done(house: &House, kind: ActKind) {
-    let mut pictures = house.controller.pictures();
-    while house.acts().last() != Some(&kind) {
-        let _ = tokio::time::timeout(Duration::from_secs(1), pictures.changed()).await;
+    for _ in 0..3600 {
+        if house.acts().last() == Some(&kind) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
+    assert_eq!(house.acts().last(), Some(&kind), "{:?}", house.controller.snapshot().services);
     // It ends in a tenth of a second, and is forgotten then.
     tokio::time::sleep(Duration::from_secs(1)).await;
 }

@@ -31,6 +31,7 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
             let is_free = !self.observed.host.busy.contains_key(&name) && !self.observed.host.held.contains_key(&name);
             if is_free {
                 // Enabling it does that as well. Whatever else did enable it, nothing may be deleted when it is disabled.
+                self.answer_uninstall(&name, || Err(RequestError::StillEnabled(name.clone())));
                 self.forget_uninstall(name);
             }
         }
@@ -70,7 +71,10 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
         self.observed.host.busy.remove(&name);
         self.desired = Desired::of(&self.store, &self.repertoire);
         match result {
-            Ok(()) => self.host_retries.forget(&name),
+            Ok(()) => {
+                self.host_retries.forget(&name);
+                self.answer_uninstall(&name, || Ok(()));
+            }
             Err(cause) => {
                 // Then it is uninstalled once more, after a pause: that changes nothing.
                 let told = HostError::Failed { message: with_causes(&cause), hint: Some(cause.hint()) };
