@@ -68,7 +68,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let patience = if matches!(verb, Verb::Check { .. }) {
         CHECK_PATIENCE
-    } else if matches!(verb, Verb::Uninstall { .. }) {
+    } else if matches!(verb, Verb::Uninstall { .. } | Verb::Remove { .. }) {
         UNINSTALL_PATIENCE
     } else {
         ANSWER_PATIENCE

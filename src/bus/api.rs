@@ -91,6 +91,8 @@ pub struct CatalogProperties {
     pub persistent_paths: Vec<String>,
     /// Where its server listens, the main port first.
     pub targets: Vec<String>,
+    /// Whether its server is installed and uninstalled by Tails Server.
+    pub hosted: bool,
     /// Whether its server is installed; missing while nobody knows.
     pub installed: Option<bool>,
     /// Why it can not be had.

@@ -22,6 +22,7 @@ fn properties(available: &Available) -> CatalogProperties {
         icon: available.icon.clone(),
         persistent_paths: available.persistent_paths.clone(),
         targets: available.targets.clone(),
+        hosted: available.hosted,
         installed: available.installed,
         problem: available.problem.as_ref().map(|problem| problem.message.clone()),
         hint: available.problem.as_ref().and_then(|problem| problem.hint.clone()),

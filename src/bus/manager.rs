@@ -56,7 +56,8 @@ impl Manager {
         Ok(self.controller.set_wish(name, Wish::Disabled).await? == Change::Changed)
     }
 
-    /// Forgets the service, its key and its address for ever; answers once that is durable.
+    /// Forgets the service, its key and its address for ever; answers once that is durable. With a
+    /// described service its server and its data go, too; `Uninstall` waits for that.
     async fn remove(&self, name: &str) -> Result<(), ApiError> {
         let name = translate::service_name(name)?;
         self.controller.remove(name).await?;
@@ -134,7 +135,8 @@ impl Manager {
     }
 
     /// Deletes the data of a service that is disabled, and what was installed for it; answers once that is done, which may
-    /// take minutes. Its key and its options stay until it is removed.
+    /// take minutes, also of a service that was removed. Its key and its options stay until it is removed. It is remembered
+    /// before it begins, and goes on after the errors `Postponed` and `Failed`.
     async fn uninstall(&self, name: &str) -> Result<(), ApiError> {
         Ok(self.controller.uninstall(translate::service_name(name)?).await?)
     }

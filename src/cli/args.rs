@@ -117,7 +117,7 @@ pub enum Verb {
         name: ServiceName,
     },
 
-    /// Remove a service: its address and key are gone for ever
+    /// Remove a service: its address, its key and its data are gone for ever, and its server is uninstalled
     #[command(after_help = REMOVE_HELP)]
     Remove {
         /// The service
@@ -274,6 +274,9 @@ Examples:
   tails-server disable web               nobody reaches it any more; `tails-server enable web` brings it back";
 
 const REMOVE_HELP: &str = "\
+Of a port that you publish, your own server and its data are left alone. Of a service of the catalogue the data are deleted, \
+and the packages are removed that were installed for it.
+
 Examples:
   tails-server remove web                asks you to type the name
   tails-server remove web --yes          for scripts";

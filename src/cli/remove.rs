@@ -3,22 +3,27 @@
 
 use tails_server_state::ServiceName;
 
+use crate::bus::api::ApiError;
 use crate::cli::ask;
 use crate::cli::change;
 use crate::cli::error::{Act, Failure};
 use crate::cli::session::Session;
-use crate::cli::talk::say;
+use crate::cli::talk::{Progress, say};
 
 pub(super) async fn remove(session: &Session, name: &ServiceName, yes: bool) -> Result<(), Failure> {
     let (_, _, services) = session.manager.overview().await?;
     // One that is not listed may be left half removed by a full disk: the controller knows.
     let mut visitors = None;
     let known = services.get(name.as_str());
-    let is_installed = known.is_some_and(|service| service.described && service.installed == Some(true));
+    let is_hosted = known.is_some_and(|service| service.described) && is_hosted(session, name).await?;
     if known.is_some() {
         if !yes {
-            let question =
-                format!("Remove \"{name}\"? Its address and key are lost for ever. Type its name to remove it: ");
+            let lost = if is_hosted {
+                "Its address, its key and its data are gone for ever, and its server is uninstalled."
+            } else {
+                "Its address and key are lost for ever."
+            };
+            let question = format!("Remove \"{name}\"? {lost} Type its name to remove it: ");
             ask::for_word(&question, name.as_str(), Act::Remove)?;
         }
         // Closed first, forgotten then: nothing may stay open that nobody remembers.
@@ -28,13 +33,21 @@ pub(super) async fn remove(session: &Session, name: &ServiceName, yes: bool) -> 
         return Err(session.failure(name, error).await);
     }
     say(&format!("\"{name}\", its address and its key are gone."));
-    if is_installed {
-        say(&format!("Its server stays installed, and its data stay: tails-server uninstall {name}"));
-    }
     if let Some(visitors) = visitors {
         say(visitors);
     }
-    Ok(())
+    if !is_hosted {
+        return Ok(());
+    }
+    // The removal stands, whatever becomes of this.
+    match follow_uninstall(session, name).await {
+        Ok(()) => Ok(()),
+        Err(ApiError::Postponed(_)) => {
+            say("Its server is uninstalled, and its data are deleted, as soon as the system's services answer.");
+            Ok(())
+        }
+        Err(error) => Err(session.failure(name, error).await),
+    }
 }
 
 /// Deletes the data of a service and what was installed for it.
@@ -47,12 +60,33 @@ pub(super) async fn uninstall(session: &Session, name: &ServiceName, yes: bool) 
     if services.get(name.as_str()).is_some_and(|service| service.described) {
         change::withdraw(session, name).await?;
     }
-    if let Err(error) = session.manager.uninstall(name.as_str()).await {
+    if let Err(error) = follow_uninstall(session, name).await {
         return Err(session.failure(name, error).await);
     }
-    say(&format!("The server of \"{name}\" is uninstalled, and its data are deleted."));
     if services.contains_key(name.as_str()) {
         say(&format!("Its address and its options are kept. To forget them, too: tails-server remove {name}"));
     }
     Ok(())
+}
+
+/// Waits until a server is uninstalled, and says what was done.
+async fn follow_uninstall(session: &Session, name: &ServiceName) -> Result<(), ApiError> {
+    {
+        let mut progress = Progress::begin();
+        progress.show(format!("uninstalling the server of \"{name}\""));
+        session.manager.uninstall(name.as_str()).await?;
+    }
+    let (had, _) = session.manager.catalog().await?;
+    say(&if had.get(name.as_str()).is_some_and(|service| service.installed == Some(true)) {
+        format!("The data of \"{name}\" are deleted. Its packages stay: they were there before, or something else needs them.")
+    } else {
+        format!("The server of \"{name}\" is uninstalled, and its data are deleted.")
+    });
+    Ok(())
+}
+
+/// Whether the server of a described service is ours to uninstall. Of one that has no descriptor any more it was.
+async fn is_hosted(session: &Session, name: &ServiceName) -> Result<bool, Failure> {
+    let (had, _) = session.manager.catalog().await?;
+    Ok(had.get(name.as_str()).is_none_or(|service| service.hosted))
 }

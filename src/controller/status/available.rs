@@ -27,6 +27,8 @@ pub struct Available {
     pub persistent_paths: Vec<String>,
     /// Where its server listens, the main port first.
     pub targets: Vec<String>,
+    /// Whether its server is ours to install and to uninstall.
+    pub hosted: bool,
     /// Whether its server is installed; `None` while nobody knows.
     pub installed: Option<bool>,
     /// Why it can not be had.
@@ -51,10 +53,11 @@ pub(super) fn available(desired: &Desired, observed: &Observed) -> BTreeMap<Serv
                     .filter_map(|persist| persist.path.iter().next().map(ToString::to_string))
                     .collect(),
                 targets: descriptor.port.iter().map(|port| port.target.value.to_string()).collect(),
+                hosted: descriptor.needs_root().is_some(),
                 installed: if descriptor.needs_root().is_none() { Some(true) } else { told },
                 problem: None,
             },
-            Err(unavailable) => missing(name, &unavailable),
+            Err(unavailable) => Available { hosted: repertoire.may_be_hosted(name), ..missing(name, &unavailable) },
         }
     };
     repertoire.entries().map(|(name, _)| (name.clone(), of(&name))).collect()
@@ -69,6 +72,7 @@ fn missing(name: &ServiceName, unavailable: &Unavailable) -> Available {
         icon: String::new(),
         persistent_paths: Vec::new(),
         targets: Vec::new(),
+        hosted: false,
         installed: None,
         problem: Some(unavailable.problem()),
     }
