@@ -16,6 +16,7 @@ mod keys;
 mod last_words;
 mod ledger;
 mod mounts;
+mod origin;
 mod packages;
 mod places;
 mod program;

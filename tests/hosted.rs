@@ -641,14 +641,8 @@ fn another_service_of_a_name_begins_without_what_the_removed_one_had() {
         house.enable().await.unwrap();
         house.until_state(State::Published).await;
         assert_ne!(house.status().address, address);
-        let expected = [
-            ActKind::Install,
-            ActKind::Apply,
-            ActKind::Withdraw,
-            ActKind::Uninstall,
-            ActKind::Install,
-            ActKind::Apply,
-        ];
+        let expected =
+            [ActKind::Install, ActKind::Apply, ActKind::Withdraw, ActKind::Uninstall, ActKind::Install, ActKind::Apply];
         assert_eq!(house.acts(), expected);
         assert_eq!(house.machine.onions().len(), 1);
         house.close().await;

@@ -78,7 +78,9 @@ async fn follow_uninstall(session: &Session, name: &ServiceName) -> Result<(), A
     }
     let (had, _) = session.manager.catalog().await?;
     say(&if had.get(name.as_str()).is_some_and(|service| service.installed == Some(true)) {
-        format!("The data of \"{name}\" are deleted. Its packages stay: they were there before, or something else needs them.")
+        format!(
+            "The data of \"{name}\" are deleted. Its packages stay: they were there before, or something else needs them."
+        )
     } else {
         format!("The server of \"{name}\" is uninstalled, and its data are deleted.")
     });

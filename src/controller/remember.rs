@@ -39,8 +39,8 @@ pub(super) fn publish(store: &Store, request: PublishRequest) -> Result<(Service
 
 /// Forgets a service. One that is not there is an error: a typing error must not look like a removal.
 pub(super) fn remove(store: &Store, repertoire: &Repertoire, name: &ServiceName) -> Result<Change, RequestError> {
-    let is_hosted = find(store, name).is_some_and(|service| service.record.kind().is_described())
-        && repertoire.may_be_hosted(name);
+    let is_hosted =
+        find(store, name).is_some_and(|service| service.record.kind().is_described()) && repertoire.may_be_hosted(name);
     let removed = if is_hosted { store.remove_and_uninstall(name) } else { store.remove(name) };
     match removed? {
         Change::Changed => Ok(Change::Changed),

@@ -58,7 +58,7 @@ pub(super) fn apply(work: &mut Work) -> Result<Told, Error> {
     }
     // From here on nobody may think that what runs is what was wished.
     after.write(&work.report.directory)?;
-    prepare(work, &descriptor, &layout)?;
+    let mut notes = prepare(work, &descriptor, &layout)?;
     announce(work, hook.as_ref(), &descriptor, &wishes)?;
     for mount in &folders {
         Directory::open(mount.folder.as_path())?;
@@ -71,7 +71,7 @@ pub(super) fn apply(work: &mut Work) -> Result<Told, Error> {
     if let Some(unit) = &unit {
         units::lay(unit, &drop_in, &work.report.directory)?;
     }
-    let notes = firewall::open(&work.report.directory, &descriptor, wishes.access)?;
+    notes.extend(firewall::open(&work.report.directory, &descriptor, wishes.access)?);
     let effort = match &before {
         Some(before) if is_running && !moves => after.effort(before, &descriptor),
         Some(_) | None => Effort::Restart,
@@ -122,9 +122,9 @@ fn debian() -> Debian {
     Debian::from_version(&std::fs::read_to_string("/etc/debian_version").unwrap_or_default())
 }
 
-/// Directories and key pairs.
-fn prepare(work: &mut Work, descriptor: &ServiceDescriptor, layout: &Layout<'_>) -> Result<(), Error> {
-    layout.prepare(work.name.as_str(), &mut work.ledger)?;
+/// Directories and key pairs; what people should know of them.
+fn prepare(work: &mut Work, descriptor: &ServiceDescriptor, layout: &Layout<'_>) -> Result<Vec<String>, Error> {
+    let notes = layout.prepare(work.name.as_str(), &mut work.ledger)?;
     for directory in &descriptor.directory {
         let owner = Owner::find(directory.owner.as_str(), directory.group.as_str())?;
         let path = layout.place(directory.path.as_path());
@@ -139,7 +139,7 @@ fn prepare(work: &mut Work, descriptor: &ServiceDescriptor, layout: &Layout<'_>)
         let places = keys::Places { secret, public };
         keys::ensure(pair.name.as_str(), pair.kind, &places, owner, &work.report.directory)?;
     }
-    Ok(())
+    Ok(notes)
 }
 
 /// Tells the hook, once, that all is there.

@@ -10,6 +10,7 @@ use rustix::fs::syncfs;
 use super::error::Error;
 use super::files::{Directory, is_missing};
 use super::ledger::{Kind, Ledger};
+use super::origin;
 use super::places::KEPT;
 use super::program::{CP, run};
 use super::users::Owner;
@@ -29,6 +30,8 @@ struct Kept<'a> {
     path: &'a ServicePath,
     /// Where it is, if it is persistent now.
     source: Option<PathBuf>,
+    /// What it is called among the persistent directories of the service.
+    name: String,
 }
 
 impl<'a> Layout<'a> {
@@ -37,8 +40,9 @@ impl<'a> Layout<'a> {
         let mut directories = Vec::new();
         for persist in &descriptor.persist {
             let path = existing(&persist.path)?;
-            let source = is_kept.then(|| kept.join(path.as_str().trim_start_matches('/').replace('/', "=")));
-            directories.push(Kept { persist: &persist.value, path, source });
+            let name = path.as_str().trim_start_matches('/').replace('/', "=");
+            let source = is_kept.then(|| kept.join(&name));
+            directories.push(Kept { persist: &persist.value, path, source, name });
         }
         Ok(Self { directories })
     }
@@ -55,9 +59,7 @@ impl<'a> Layout<'a> {
     /// Whether data has to be copied, for which the server has to be stopped.
     pub(super) fn moves(&self) -> Result<bool, Error> {
         for kept in &self.directories {
-            if let Some(source) = &kept.source
-                && is_missing(source)?
-            {
+            if kept.is_to_be_copied()? {
                 return Ok(true);
             }
         }
@@ -65,23 +67,42 @@ impl<'a> Layout<'a> {
     }
 
     /// Makes the directories. Those that become persistent take along what is in them.
-    pub(super) fn prepare(&self, service: &str, ledger: &mut Ledger) -> Result<(), Error> {
-        for Kept { persist, path, source } in &self.directories {
+    /// What people should know of it.
+    pub(super) fn prepare(&self, service: &str, ledger: &mut Ledger) -> Result<Vec<String>, Error> {
+        let mut notes = Vec::new();
+        for kept in &self.directories {
+            let Kept { persist, path, source, name } = kept;
             let owner = Owner::find(persist.owner.as_str(), persist.group.as_str())?;
             let mode = u32::from(persist.mode.bits());
             ledger.make_directory(path.as_path(), owner, mode, Kind::Data)?;
-            let Some(source) = source.as_ref().filter(|source| is_missing(source).unwrap_or(true)) else { continue };
+            let Some(source) = source else {
+                let all = Path::new(KEPT).join(service);
+                if !is_missing(&all.join(name))? {
+                    origin::note_used(&Directory::open(&all)?, name, path.as_path())?;
+                }
+                continue;
+            };
+            if !kept.is_to_be_copied()? {
+                continue;
+            }
             let all = Directory::ours(Path::new(KEPT), 0o711)?.enter(service, 0o711)?;
             let half = source.with_extension("half");
-            let name = half.file_name().and_then(|name| name.to_str()).ok_or(Error::Bug("no name"))?;
-            all.remove_all(name)?;
+            let half_name = half.file_name().and_then(|name| name.to_str()).ok_or(Error::Bug("no name"))?;
+            all.remove_all(half_name)?;
             let words = ["--archive", "--one-file-system", "--no-target-directory", "--"].map(Path::new);
             run(CP, &[&words[..], &[path.as_path(), half.as_path()]].concat())?;
             let copy = Directory::open(&half)?;
             syncfs(copy.handle()).map_err(Error::file("sync", &half))?;
-            all.rename(name, source)?;
+            // The copy is whole. Without the one before it is made anew after a crash, and not mistaken for that.
+            if !is_missing(source)? {
+                let before = all.path().join(origin::before(&all, name)?);
+                all.rename(name, &before)?;
+                notes.push(format!("the data that were kept before are in {}", before.display()));
+            }
+            origin::note_kept(&all, name, path.as_path())?;
+            all.rename(half_name, source)?;
         }
-        Ok(())
+        Ok(notes)
     }
 
     /// The lines of the drop-in.
@@ -91,6 +112,17 @@ impl<'a> Layout<'a> {
                 bind(drop_in, "BindPaths", source, kept.path.as_path());
             }
         }
+    }
+}
+
+impl Kept<'_> {
+    /// Whether data become persistent: there are none yet, or the server has gone on with others.
+    fn is_to_be_copied(&self) -> Result<bool, Error> {
+        let Some(source) = &self.source else { return Ok(false) };
+        if is_missing(source)? {
+            return Ok(true);
+        }
+        origin::is_ahead(&Directory::parent(source)?, &self.name, self.path.as_path())
     }
 }
 

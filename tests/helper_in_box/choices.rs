@@ -151,7 +151,12 @@ fn what_is_kept_survives_a_reboot_and_takes_along_what_was_there() {
     host.run(&["rm", "-r", "/var/lib/tails-gobby"]);
     assert_eq!(wish(&host, true), print);
     assert_eq!(see(&host), "text\nmore\n");
-    assert_ne!(wish(&host, false), print, "what is not kept is another one");
+    let other = wish(&host, false);
+    assert_ne!(other, print, "what is not kept is another one");
+    // What was made after a reboot from nothing does not take the place of what was kept.
+    host.run(&["sh", "-c", "echo new > /var/lib/tails-gobby/note"]);
+    assert_eq!(wish(&host, true), print);
+    assert_eq!(see(&host), "text\nmore\n");
     host.done("uninstall", service);
     assert_eq!(
         host.run(&[
@@ -160,6 +165,61 @@ fn what_is_kept_survives_a_reboot_and_takes_along_what_was_there() {
             "ls -d /var/lib/tails-gobby /var/lib/tails-server-data/gobby 2>&1 | grep -v cannot || true"
         ]),
         ""
+    );
+}
+
+#[test]
+fn what_a_server_has_gone_on_with_is_kept_and_what_was_kept_before_is_not_lost() {
+    if !may_boot("what_a_server_has_gone_on_with_is_kept_and_what_was_kept_before_is_not_lost") {
+        return;
+    }
+    let Some(host) = Host::boot(Release::Bookworm, Options::new()) else { return };
+    let service = "gobby";
+    let wish = |is_kept: bool| {
+        let mut wishes = wishes(service, json!({ "password": "abc" }));
+        wishes["persistence"] = json!(is_kept);
+        host.wish(service, &wishes);
+        host.done("apply", service)
+    };
+    let kept = "/var/lib/tails-server-data/gobby";
+    let see = || host.seen_by("tails-gobby.service", "/var/lib/tails-gobby/note");
+    let add = |path: &str, word: &str| host.run(&["sh", "-c", &format!("echo {word} >> '{path}/note'")]);
+    let befores = || host.run(&["sh", "-c", &format!("ls -d {kept}/*.before-* 2>/dev/null || true")]);
+    host.done("install", service);
+    wish(false);
+    add("/var/lib/tails-gobby", "first");
+    wish(true);
+    add(&format!("{kept}/var=lib=tails-gobby"), "kept");
+    // Applied again and again, it stays what it is.
+    wish(true);
+    assert_eq!((see().as_str(), befores().as_str()), ("first\nkept\n", ""));
+    wish(false);
+    assert_eq!(see(), "first\n");
+    add("/var/lib/tails-gobby", "meanwhile");
+    // A copy that a crash has left half done.
+    host.run(&["mkdir", "-p", &format!("{kept}/var=lib=tails-gobby.half/half")]);
+    let told = wish(true);
+    assert_eq!(see(), "first\nmeanwhile\n");
+    let before = befores();
+    assert!(told["message"].as_str().unwrap().contains(before.trim()), "{told} {before}");
+    assert_eq!(host.run(&["cat", &format!("{}/note", before.trim())]), "first\nkept\n");
+    // A crash just before the new copy had its name: the one before has another already.
+    host.run(&["mv", &format!("{kept}/var=lib=tails-gobby"), &format!("{kept}/var=lib=tails-gobby.half")]);
+    wish(true);
+    assert_eq!((see().as_str(), befores()), ("first\nmeanwhile\n", before));
+
+    // Data are deleted though nothing is installed any more and no ledger knows of them, and no link is followed.
+    host.done("uninstall", service);
+    host.run(&["mkdir", "-p", &format!("{kept}/var=lib=tails-gobby"), "/srv/else"]);
+    host.run(&["touch", "/srv/else/file"]);
+    host.run(&["ln", "-s", "/srv/else", &format!("{kept}/link")]);
+    host.done("uninstall", service);
+    assert_eq!(host.run(&["ls", "/var/lib/tails-server-data"]), "");
+    host.run(&["ln", "-s", "/srv/else", kept]);
+    host.done("uninstall", service);
+    assert_eq!(
+        host.run(&["ls", "/var/lib/tails-server-data", "/srv/else"]),
+        "/srv/else:\nfile\n\n/var/lib/tails-server-data:\n"
     );
 }
 

@@ -80,7 +80,8 @@ fn is_in_tor(desired: &Desired, observed: &Observed, name: &ServiceName) -> bool
     let is_added = service.is_some_and(|service| observed.onions.contains_key(&service.address));
     // Forgotten, and with it which of those that nobody remembers it was.
     let is_forgotten = service.is_none() || desired.uninstall(name) == Some(Uninstall::Removed);
-    let mut nameless = observed.onions.keys().chain(&observed.busy).filter(|address| desired.name_of(address).is_none());
+    let mut nameless =
+        observed.onions.keys().chain(&observed.busy).filter(|address| desired.name_of(address).is_none());
     is_added || is_forgotten && nameless.next().is_some()
 }
 

@@ -58,15 +58,8 @@ impl Tree {
     ];
 
     /// Those with secrets in them, or with what was forgotten: what is removed from these has to be overwritten.
-    pub(super) const SECRET: [Self; 7] = [
-        Self::Keys,
-        Self::Clients,
-        Self::Joined,
-        Self::Requests,
-        Self::Farewells,
-        Self::Options,
-        Self::Uninstalls,
-    ];
+    pub(super) const SECRET: [Self; 7] =
+        [Self::Keys, Self::Clients, Self::Joined, Self::Requests, Self::Farewells, Self::Options, Self::Uninstalls];
 
     pub(super) const fn name(self) -> &'static str {
         match self {

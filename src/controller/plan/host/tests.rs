@@ -280,28 +280,30 @@ fn situations() -> impl Strategy<Value = Situation> {
     let act = prop_oneof![4 => Just(None), 1 => proptest::sample::select(&ActKind::ALL[..]).prop_map(Some)];
     let held = prop_oneof![4 => Just(None), 1 => Just(Some(Outlook::Retrying)), 1 => Just(Some(Outlook::Lasting))];
     let left = proptest::sample::select(vec![None, Some(Uninstall::Asked), Some(Uninstall::Removed)]);
-    (wish, applied, unit, act, held, left, any::<[bool; 9]>()).prop_map(|(wish, applied, unit, act, held, uninstall, bits)| {
-        let [tor, host, told, usable, installed, paused, listening, added, busy] = bits;
-        // Without a control connection Tor has nothing of ours.
-        let added = added && tor;
-        Situation {
-            tor,
-            host,
-            told,
-            wish,
-            usable,
-            installed,
-            applied,
-            unit,
-            paused,
-            listening,
-            added,
-            busy,
-            act,
-            held,
-            uninstall,
-        }
-    })
+    (wish, applied, unit, act, held, left, any::<[bool; 9]>()).prop_map(
+        |(wish, applied, unit, act, held, uninstall, bits)| {
+            let [tor, host, told, usable, installed, paused, listening, added, busy] = bits;
+            // Without a control connection Tor has nothing of ours.
+            let added = added && tor;
+            Situation {
+                tor,
+                host,
+                told,
+                wish,
+                usable,
+                installed,
+                applied,
+                unit,
+                paused,
+                listening,
+                added,
+                busy,
+                act,
+                held,
+                uninstall,
+            }
+        },
+    )
 }
 
 proptest! {
