@@ -39,8 +39,9 @@ pub(super) async fn explain(
     say("It is forgotten, address and all, when this computer shuts down.");
     if has_data && is_installed && before.is_some() {
         say(
-            "Its data on the persistent volume stay there, and are not used any more: its server goes on without them, or, \
-             once persistence is on again, with them.",
+            "Its data on the persistent volume stay there, and are not used any more: its server goes on with those that it \
+             had before. Once persistence is on again, those that it has then are kept, and the others stay beside them; \
+             after a shutdown it goes on with the ones on the persistent volume.",
         );
         say(&format!("To delete them: tails-server uninstall {name}"));
     }
