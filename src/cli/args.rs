@@ -117,7 +117,7 @@ pub enum Verb {
         name: ServiceName,
     },
 
-    /// Remove a service: its address, its key and its data are gone for ever, and its server is uninstalled
+    /// Remove a service: its address, its key and its data are gone for ever
     #[command(after_help = REMOVE_HELP)]
     Remove {
         /// The service
