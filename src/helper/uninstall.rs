@@ -28,6 +28,8 @@ pub(super) fn uninstall(work: &mut Work) -> Result<Told, Error> {
     if !is_missing(Path::new(KEPT))? {
         Directory::ours(Path::new(KEPT), 0o711)?.remove_all(work.name.as_str())?;
     }
+    // A mask that the power brings back has to be known.
+    rustix::fs::sync();
     work.ledger.remove()?;
     Ok(Told { notes, ..told })
 }
@@ -45,13 +47,17 @@ fn remove_packages(work: &mut Work) -> Result<Vec<String>, Error> {
         }
     }
     let left = packages::purge(&brought, &work.report)?;
+    work.ledger.bequeath(&left)?;
+    if work.ledger.entries.needs.iter().any(|name| left.contains(name)) {
+        // With Debian's own configuration most servers listen on every address.
+        let note = "packages stay, because others depend on them; their server is kept from starting (systemctl unmask)";
+        return Ok(vec![note.to_owned()]);
+    }
     for unit in &work.ledger.entries.guarded {
         units::unguard(unit)?;
         units::unmask(unit)?;
     }
-    work.ledger.bequeath(&left)?;
-    let gone = work.ledger.entries.needs.iter().all(|name| !left.contains(name));
-    Ok(if gone { Vec::new() } else { vec!["packages stay, because others depend on them".to_owned()] })
+    Ok(Vec::new())
 }
 
 fn remove(path: &Path) -> Result<(), Error> {
