@@ -122,7 +122,7 @@ fn in_tails_the_rules_of_others_stay_as_they_are() {
         assert_eq!(tails.rules_of(SERVICE).is_empty(), act != "apply", "{act}");
         assert!(tails.leads_to_loopback(), "{act}: the other one needs it");
     }
-    assert_eq!((tails.rules_of(other), ours(&tails.session(), other)), (rules, lines));
+    assert_eq!((tails.rules_of(other), ours(&tails.session(), other)), (rules.clone(), lines.clone()));
     tails.done("withdraw", other);
     assert!(!tails.rules().concat().contains("\"tails-server:"), "{:#?}", tails.rules());
     assert!(!tails.leads_to_loopback());
@@ -135,12 +135,20 @@ fn in_tails_the_rules_of_others_stay_as_they_are() {
     assert!(tails.refused("apply", other).starts_with("/usr/sbin/iptables-restore failed"));
     assert_eq!(tails.session(), session);
     tails.run(&whole);
+    tails.done("withdraw", other);
 
     // A line without an end is not given to iptables, and ours would become part of it.
-    tails.run(&["sh", "-c", &format!("printf %s '-I INPUT -j DROP' >> {SESSION_RULES}")]);
-    let session = tails.session();
-    assert!(tails.refused("apply", other).ends_with("session-rules is refused: its last line has no end"));
-    assert_eq!(tails.session(), session);
+    let line = "-I FORWARD -j REJECT";
+    tails.run(&["sh", "-c", &format!("printf %s '{line}' >> {SESSION_RULES}")]);
+    let unfinished = tails.session();
+    tails.done("withdraw", other);
+    assert_eq!(tails.session(), unfinished, "none of ours is to be in it");
+    tails.apply(other, &both);
+    assert!(tails.session().starts_with(&format!("{unfinished}\n")), "{}", tails.session());
+    tails.firewall_up();
+    assert_eq!((tails.rules_of(other), ours(&tails.session(), other)), (rules, lines));
+    tails.done("withdraw", other);
+    assert_eq!(tails.session(), format!("{unfinished}\n"));
 }
 
 #[test]

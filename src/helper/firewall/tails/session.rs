@@ -26,10 +26,6 @@ pub(super) fn strike(wanted: Vec<String>) -> Result<Vec<String>, Error> {
     let mut file = File::open(path).map_err(Error::file("read", path))?;
     let mut contents = Vec::new();
     file.read_to_end(&mut contents).map_err(Error::file("read", path))?;
-    // It is not given to iptables, and the next would become part of it.
-    if !contents.is_empty() && !contents.ends_with(b"\n") {
-        return Err(Error::Unsafe { path: path.to_owned(), why: "its last line has no end" });
-    }
     let (kept, missing) = sort(&contents, wanted);
     if kept != contents {
         replace(path, file, &kept)?;
@@ -44,6 +40,7 @@ pub(super) fn add(lines: &[String]) -> Result<(), Error> {
 
 /// The lines without those of ours that are not wanted, or are there already; and the wanted ones that are missing.
 fn sort(contents: &[u8], mut wanted: Vec<String>) -> (Vec<u8>, Vec<String>) {
+    let has_ours = !wanted.is_empty();
     let mut kept = Vec::new();
     for line in contents.split_inclusive(|byte| *byte == b'\n') {
         let text = String::from_utf8_lossy(line);
@@ -55,6 +52,10 @@ fn sort(contents: &[u8], mut wanted: Vec<String>) -> (Vec<u8>, Vec<String>) {
         if place.is_some() || mark(&words).is_none() {
             kept.extend_from_slice(line);
         }
+    }
+    // A last line without an end is not given to iptables, and the next would become part of it.
+    if has_ours && kept.last().is_some_and(|byte| *byte != b'\n') {
+        kept.push(b'\n');
     }
     (kept, wanted)
 }
@@ -96,6 +97,12 @@ mod tests {
         let twice = [&left[..], format!("{b}\n").as_bytes()].concat();
         assert_eq!(sort(&twice, vec![b]), (left, vec![]));
         assert_eq!(sort(&contents, vec![]), ([others, others].concat(), vec![]));
+        // A last line without an end stays as it is where none of ours is to be in the file, and gets one where one is.
+        let open = |line: &str| [others, line.as_bytes()].concat();
+        assert_eq!(sort(&open("-I INPUT"), vec![]), (open("-I INPUT"), vec![]));
+        assert_eq!(sort(&open(&a), vec![]), (open(""), vec![]));
+        assert_eq!(sort(&open("-I INPUT"), vec![a.clone()]), (open("-I INPUT\n"), vec![a.clone()]));
+        assert_eq!(sort(&open(&a), vec![a.clone()]), (open(&format!("{a}\n")), vec![]));
     }
 
     #[test]
