@@ -15,6 +15,7 @@ mod install;
 mod keys;
 mod last_words;
 mod ledger;
+mod locks;
 mod mounts;
 mod origin;
 mod packages;

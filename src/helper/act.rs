@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! One act on one service, from the command line to what is told.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tails_server_state::ServiceName;
 
 use super::error::Error;
+use super::files::is_missing;
 use super::hook::Hook;
 use super::ledger::Ledger;
-use super::places::DESCRIPTORS;
+use super::places::{DESCRIPTORS, LEDGERS, STATE};
 use super::report::Report;
 use super::{apply, install, uninstall, withdraw};
 use crate::descriptor::{Catalog, Origin, ServiceDescriptor, Source, Trust};
@@ -82,6 +83,10 @@ impl Work {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     let service = arguments.name.as_str();
+    // Without a trace: whoever has acts done could fill the memory with names.
+    if !is_known(service)? {
+        return Err(Error::Unknown(service.to_owned()));
+    }
     let report = Report::begin(arguments.act, service)?;
     let begun = Ledger::open(service);
     let ledger = match begun {
@@ -104,6 +109,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
 fn tell(report: &Report, result: Result<super::report::Told, Error>) -> Result<(), Error> {
     report.end(&result)?;
     result.map(drop)
+}
+
+/// Whether there is a service of this name, or something is left of one.
+fn is_known(service: &str) -> Result<bool, Error> {
+    let directories = DESCRIPTORS.into_iter().chain([STATE]).map(|place| Path::new(place).join(service));
+    for path in directories.chain([Path::new(LEDGERS).join(format!("{service}.json"))]) {
+        if !is_missing(&path)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Looks for the descriptor where only root can have put it.

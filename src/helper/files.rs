@@ -8,8 +8,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, FlockOperation, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Stat, Uid, fchmod,
-    fchown, flock, fstat, fsync, mkdirat, openat, openat2, renameat, renameat_with, statat, unlinkat,
+    AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Stat, Uid, fchmod, fchown, fstat, fsync,
+    mkdirat, openat, openat2, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -84,11 +84,6 @@ impl Directory {
     /// Waits until the disk knows what is in it, be it made by somebody else.
     pub(super) fn sync(&self) -> Result<(), Error> {
         fsync(&self.handle).map_err(Error::file("sync", &self.path))
-    }
-
-    /// Waits until nobody else has locked it. The lock goes with this handle, also by a crash.
-    pub(super) fn lock(&self) -> Result<(), Error> {
-        flock(&self.handle, FlockOperation::LockExclusive).map_err(Error::file("lock", &self.path))
     }
 
     /// Makes a directory in it, with its owner from the first moment. One that is there stays as it is.

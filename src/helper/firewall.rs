@@ -8,6 +8,7 @@ mod nft;
 mod tails;
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use tails_server_state::{ServiceName, Target};
 
 use super::error::Error;
 use super::files::{Directory, is_missing};
+use super::locks;
 use super::places::STATE;
 use super::program::NFT;
 use super::users::{Owner, user_number};
@@ -156,8 +158,7 @@ fn route(is_on: bool) -> Result<(), Error> {
 }
 
 /// One act at a time changes the rules: each writes those of all services.
-fn lock() -> Result<Directory, Error> {
-    let directory = Directory::ours(Path::new(STATE), 0o755)?;
-    directory.lock()?;
-    Ok(directory)
+fn lock() -> Result<OwnedFd, Error> {
+    // No service is called like this.
+    locks::wait(".firewall")
 }

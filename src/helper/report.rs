@@ -2,6 +2,7 @@
 //! What the helper tells the controller: files for it alone. No secret of ours is in them; a server may have written one.
 
 use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use serde::Serialize;
@@ -9,6 +10,7 @@ use serde::Serialize;
 use super::act::Act;
 use super::error::Error;
 use super::files::Directory;
+use super::locks;
 use super::places::{CONTROLLER, STATE};
 use super::users::Owner;
 
@@ -24,6 +26,8 @@ pub(super) struct Report {
     /// Whether it has to be installed again, whatever dpkg says: told to the controller, which can not know it.
     pub(super) unfinished: bool,
     act: Act,
+    /// Kept as long as the act goes on.
+    _lock: OwnedFd,
 }
 
 /// What an act that went well has to tell.
@@ -64,9 +68,9 @@ struct Progress<'a> {
 impl Report {
     /// For one act; waits until no other act on the same service goes on.
     pub(super) fn begin(act: Act, service: &str) -> Result<Self, Error> {
+        let lock = locks::wait(service)?;
         let directory = Directory::ours(Path::new(STATE), 0o755)?.enter(service, 0o755)?;
-        directory.lock()?;
-        Ok(Self { directory, last_words: Vec::new(), unfinished: false, act })
+        Ok(Self { directory, last_words: Vec::new(), unfinished: false, act, _lock: lock })
     }
 
     /// How far it is.

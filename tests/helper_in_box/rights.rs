@@ -2,9 +2,9 @@
 //! Who may have what done, and what is not believed.
 
 use serde_json::{Value, json};
-use tails_box::{Options, Release, may_boot};
+use tails_box::{Options, Release, may_boot, wait_until};
 
-use crate::host::{ADDRESS, CONTROLLER, Host, wishes};
+use crate::host::{ADDRESS, CONTROLLER, Host, PATIENCE, wishes};
 
 #[test]
 fn the_controller_may_have_these_acts_done_and_nothing_else_and_others_nothing() {
@@ -20,11 +20,22 @@ fn the_controller_may_have_these_acts_done_and_nothing_else_and_others_nothing()
             !refused
         };
         // So that there is something to kill: acts wait for it.
-        host.done("withdraw", "nobody");
-        host.run(&["systemd-run", "flock", "/run/tails-server-helper/nobody", "sleep", "infinity"]);
+        host.done("withdraw", "ngircd");
+        // Whatever they can open, others can lock; and still nothing waits for them.
+        let script = r#"for place in $(find /run/tails-server-helper 2>/dev/null); do
+            flock -x "$place" sleep infinity & done; wait"#;
+        host.run(&["systemd-run", "--quiet", "--unit=others", "--uid=nobody", "sh", "-c", script]);
+        let is_held = || {
+            let count = r#"pgrep --uid nobody --exact sleep | wc -l"#;
+            (host.run(&["sh", "-c", count]).trim().parse::<u32>().unwrap() >= 2).then_some(())
+        };
+        assert!(wait_until(PATIENCE, is_held).is_some(), "{release}: what everybody may read is locked");
+        host.done("withdraw", "ngircd");
+        host.run(&["systemctl", "stop", "others.service"]);
+        host.run(&["systemd-run", "flock", "/run/tails-server-helper/.locks/ngircd", "sleep", "infinity"]);
         let start = |user: &str, unit: &str| allowed(user, "StartUnit", &["ss", unit, "replace"]);
         for act in ["install", "apply", "withdraw", "uninstall"] {
-            let unit = format!("tails-server-{act}@nobody.service");
+            let unit = format!("tails-server-{act}@ngircd.service");
             assert!(start(CONTROLLER, &unit), "{release}: {unit}");
             assert!(!start("nobody", &unit), "{release}: others than the controller");
             for method in ["RestartUnit", "ReloadUnit"] {
@@ -68,9 +79,18 @@ fn hostile_names(host: &Host) {
         let answer = host.machine.attempt(&["/usr/lib/tails-server/tails-server-helper", "apply", name]).unwrap();
         assert_eq!(answer.status.code(), Some(2), "{name:?}: {}{}", answer.stdout, answer.stderr);
     }
-    for act in ["install", "apply"] {
-        assert_eq!(host.refused(act, "nothing"), "there is no service \"nothing\"");
+    let traces = || host.run(&["find", "/run/tails-server-helper", "/var/lib/tails-server-helper"]);
+    let before = traces();
+    for act in ["install", "apply", "withdraw", "uninstall"] {
+        let words = ["/usr/lib/tails-server/tails-server-helper", act, "nothing"];
+        let answer = host.machine.attempt(&words).unwrap();
+        assert!(answer.stderr.contains("here is no service \"nothing\""), "{act}: {}", answer.stderr);
+        assert!(!answer.status.success(), "{act}");
+        assert_eq!(traces(), before, "{act}");
     }
+    // What has no descriptor any more can be withdrawn all the same.
+    host.run(&["mkdir", "/run/tails-server-helper/gone"]);
+    host.done("withdraw", "gone");
 }
 
 /// Wishes for ngircd with one thing in them that is wrong, and what is said of it.
