@@ -2,8 +2,10 @@
 //! Who reaches a server without Tor: the local network, by a way to 127.0.0.1 and no further; and whether programs of this
 //! computer do.
 //!
-//! Servers listen on 127.0.0.1 alone, whatever people wish: where the rules are gone, nothing is open.
+//! Servers listen on 127.0.0.1 alone, whatever people wish: where the rules are gone, nothing is open. What leads the local
+//! network to 127.0.0.1 makes sure that it leads nowhere else, also when somebody flushes the rules.
 
+mod guard;
 mod nft;
 mod tails;
 
@@ -83,6 +85,15 @@ pub(super) fn open(state: &Directory, service: &ServiceDescriptor, access: Acces
     Ok(unheeded(backend, access))
 }
 
+/// Lets the local network reach a service no more. Who else does not reach it does not reach it still.
+pub(super) fn close_lan(state: &Directory) -> Result<(), Error> {
+    let Some(mut rules) = noted(state)?.filter(|rules| rules.access.lan) else { return Ok(()) };
+    let _locked = lock()?;
+    rules.access.lan = false;
+    note(state, &rules)?;
+    load(Backend::of_this_system())
+}
+
 /// Takes the rules of a service away.
 pub(super) fn close(state: &Directory) -> Result<(), Error> {
     let backend = Backend::of_this_system();
@@ -104,6 +115,12 @@ pub(super) fn close(state: &Directory) -> Result<(), Error> {
 fn note(state: &Directory, rules: &Rules) -> Result<(), Error> {
     let text = serde_json::to_vec(rules).map_err(|_| Error::Bug("rules that can not be written"))?;
     state.write(FILE, &text, Owner::ROOT, 0o600)
+}
+
+fn noted(state: &Directory) -> Result<Option<Rules>, Error> {
+    let Some(text) = state.read(FILE, MOST_BYTES)? else { return Ok(None) };
+    let path = state.path().join(FILE);
+    serde_json::from_slice(&text).map(Some).map_err(|cause| Error::file("read", &path)(std::io::Error::from(cause)))
 }
 
 /// Has the system enforce the rules of all services, and no others of ours.
@@ -138,10 +155,7 @@ fn all() -> Result<BTreeMap<ServiceName, Rules>, Error> {
     for name in directory.names()? {
         let Ok(service) = name.parse::<ServiceName>() else { continue };
         let state = directory.enter(&name, 0o755)?;
-        let Some(text) = state.read(FILE, MOST_BYTES)? else { continue };
-        let path = state.path().join(FILE);
-        let rules: Rules =
-            serde_json::from_slice(&text).map_err(|cause| Error::file("read", &path)(std::io::Error::from(cause)))?;
+        let Some(rules) = noted(&state)? else { continue };
         if !rules.ports.is_empty() {
             all.insert(service, rules);
         }

@@ -12,6 +12,7 @@ pub(super) const APT_GET: &str = "/usr/bin/apt-get";
 pub(super) const CP: &str = "/bin/cp";
 pub(super) const DPKG: &str = "/usr/bin/dpkg";
 pub(super) const DPKG_QUERY: &str = "/usr/bin/dpkg-query";
+pub(super) const IP: &str = "/bin/ip";
 pub(super) const IPTABLES_RESTORE: &str = "/usr/sbin/iptables-restore";
 pub(super) const IPTABLES_SAVE: &str = "/usr/sbin/iptables-save";
 pub(super) const JOURNALCTL: &str = "/bin/journalctl";

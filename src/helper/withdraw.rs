@@ -10,11 +10,16 @@ use crate::descriptor::Moment;
 
 pub(super) fn withdraw(work: &mut Work) -> Result<Told, Error> {
     let state = &work.report.directory;
+    // Before anything else can fail. And the server stops even if it does.
+    let closed = firewall::close_lan(state);
     let applied = Applied::read(state)?;
+    if let Some(Applied { unit: Some(unit), .. }) = &applied
+        && units::is_ours(unit)?
+    {
+        units::stop(unit)?;
+    }
+    closed?;
     if let Some(Applied { unit: Some(unit), is_provided, .. }) = &applied {
-        if units::is_ours(unit)? {
-            units::stop(unit)?;
-        }
         if let Some(hook) = work.hook() {
             hook.call(Moment::Withdrawn, state, None)?;
         }

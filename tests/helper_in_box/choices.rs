@@ -99,6 +99,103 @@ fn rules_that_could_not_be_taken_away_go_with_the_next_run() {
 }
 
 #[test]
+fn whoever_flushes_the_rules_opens_nothing_of_loopback_to_the_lan() {
+    if !may_boot("whoever_flushes_the_rules_opens_nothing_of_loopback_to_the_lan") {
+        return;
+    }
+    for release in Release::ALL {
+        let Some(host) = Host::boot(release, Options::new().with_lan()) else { continue };
+        host.done("install", SERVICE);
+        host.run(&["systemctl", "start", "nftables.service"]);
+        let ways = || host.run(&["ip", "-4", "rule", "show"]);
+        let before = ways();
+        // Somebody else in the LAN speaks to loopback, where another program listens.
+        let words = ["systemd-run", "--quiet", "--socket-property=ListenStream=127.0.0.1:8081", "sleep", "1h"];
+        host.run(&words);
+        host.join("other", "lan1", "10.200.2");
+        let script = "echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet && \
+                      ip route add 127.0.0.1/32 via 10.200.2.1 dev far";
+        host.run(&["nsenter", "--net=/run/netns/other", "sh", "-ec", script]);
+        let is_open = || host.connects_from_network("other", "127.0.0.1", 8081);
+        let apply = |is_on: bool| {
+            host.wish(SERVICE, &wish(&[("allow-lan", json!(is_on))]));
+            host.done("apply", SERVICE);
+            host.wait_listening("127.0.0.1:6667");
+        };
+
+        apply(true);
+        let guarded = ways();
+        for flush in ["nft flush ruleset", "nft -f /etc/nftables.conf", "systemctl stop nftables.service"] {
+            assert!(reached_from_lan(&host.machine), "{release}: {}", host.run(&["nft", "list", "ruleset"]));
+            assert!(!is_open(), "{release}: before {flush}");
+            host.run(&flush.split(' ').collect::<Vec<_>>());
+            assert!(host.leads_to_loopback() && !host.run(&["nft", "list", "tables"]).contains("tails"));
+            assert!(!is_open(), "{release}: after {flush}");
+            assert!(!reached_from_lan_at_all(&host.machine), "{release}: after {flush}");
+            host.run(&["systemctl", "restart", "tails-server-firewall.service"]);
+        }
+
+        // What a crash may have left: some of ours, in the middle of coming or going.
+        for script in [
+            "ip rule add pref 1 lookup local; ip rule del pref 0 to 127.0.0.0/8 blackhole",
+            "ip rule add pref 1 lookup local; \
+             for rule in 'iif lo lookup local' 'fwmark 0x7a115e7 lookup local' blackhole; do \
+                 ip rule del pref 0 to 127.0.0.0/8 $rule; done; \
+             ip rule del pref 0 lookup local; ip rule add pref 0 to 127.0.0.0/8 iif lo lookup local",
+            "ip rule add pref 1 lookup local",
+        ] {
+            host.run(&["sh", "-ec", script]);
+            apply(true);
+            assert_eq!(ways(), guarded, "{release}: {script}");
+            assert!(reached_from_lan(&host.machine) && !is_open(), "{release}: {script}");
+            host.run(&["sh", "-ec", script]);
+            apply(false);
+            assert_eq!(ways(), before, "{release}: {script}");
+            apply(true);
+        }
+
+        // Without any guard the kernel would let it in.
+        host.run(&["nft", "flush", "ruleset"]);
+        host.run(&["ip", "rule", "del", "pref", "0", "to", "127.0.0.0/8", "blackhole"]);
+        assert!(is_open(), "{release}: somebody is there");
+        host.done("withdraw", SERVICE);
+        assert!(!is_open(), "{release}");
+        assert_eq!(ways(), before, "{release}");
+    }
+}
+
+/// Whether somebody in the LAN can as much as connect.
+fn reached_from_lan_at_all(machine: &Machine) -> bool {
+    machine.neighbour().unwrap().connect(PORT).is_ok()
+}
+
+#[test]
+fn a_hook_that_fails_does_not_leave_a_server_open() {
+    if !may_boot("a_hook_that_fails_does_not_leave_a_server_open") {
+        return;
+    }
+    let Some(host) = Host::boot(Release::Trixie, Options::new().with_lan()) else { return };
+    let script = r#"mkdir -p /etc/tails-server/services && cp -r "/usr/share/tails-server/services/$1" "$2" &&
+        printf '\n[hook]\nprogram = "hook"\nmoments = ["withdrawn"]\n' >> "$2/service.toml" &&
+        printf '#!/bin/sh\nexit 1\n' > "$2/hook" && chmod 755 "$2/hook""#;
+    let own = format!("/etc/tails-server/services/{SERVICE}");
+    host.run(&["sh", "-ec", script, "hook", SERVICE, &own]);
+    host.done("install", SERVICE);
+    host.wish(SERVICE, &wish(&[("allow-lan", json!(true)), ("allow-localhost", json!(false))]));
+    host.done("apply", SERVICE);
+    host.wait_listening("127.0.0.1:6667");
+    assert!(reached_from_lan(&host.machine));
+    assert!(host.refused("withdraw", SERVICE).contains("hook"));
+    assert!(!host.leads_to_loopback());
+    let rules = host.run(&["nft", "list", "ruleset"]);
+    assert!(!rules.contains("dnat to") && rules.contains("skuid"), "this computer is shut out all the same: {rules}");
+    assert!(host.listening().is_empty());
+    host.run(&["rm", "-r", &own]);
+    host.done("withdraw", SERVICE);
+    assert_eq!(host.run(&["nft", "list", "tables"]), "");
+}
+
+#[test]
 fn a_change_costs_visitors_no_more_than_it_says() {
     if !may_boot("a_change_costs_visitors_no_more_than_it_says") {
         return;

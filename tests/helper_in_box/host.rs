@@ -144,6 +144,27 @@ impl Host {
         self.machine.attempt(&words).unwrap().status.success()
     }
 
+    /// Whether packets from outside may be led to 127.0.0.1.
+    pub(crate) fn leads_to_loopback(&self) -> bool {
+        self.run(&["cat", "/proc/sys/net/ipv4/conf/all/route_localnet"]) == "1\n"
+    }
+
+    /// Joins another network to the machine: `near` is the machine's end of the cable, at `network`.1, and the other is
+    /// at `network`.2.
+    pub(crate) fn join(&self, name: &str, near: &str, network: &str) {
+        let script = r#"ip netns add "$1" && ip link add "$2" type veth peer name far netns "$1" &&
+            ip address add "$3.1/24" dev "$2" && ip link set "$2" up &&
+            ip -n "$1" address add "$3.2/24" dev far && ip -n "$1" link set far up"#;
+        self.run(&["sh", "-ec", script, "join", name, near, network]);
+    }
+
+    /// Whether somebody in another network reaches a port of the machine.
+    pub(crate) fn connects_from_network(&self, name: &str, address: &str, port: u16) -> bool {
+        let network = format!("--net=/run/netns/{name}");
+        let script = format!("exec 3<>/dev/tcp/{address}/{port}");
+        self.machine.attempt(&["nsenter", &network, "timeout", "3", "bash", "-c", &script]).unwrap().status.success()
+    }
+
     pub(crate) fn wait_listening(&self, address: &str) {
         let listens = wait_until(PATIENCE, || self.listening().contains(&address.to_owned()).then_some(()));
         assert!(listens.is_some(), "{address} is not there:\n{}", self.machine.journal().unwrap());

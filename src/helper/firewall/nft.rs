@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::{LAN, Rules, route};
+use super::{LAN, Rules, guard, route};
 use crate::helper::error::Error;
 use crate::helper::files::Directory;
 use crate::helper::places::STATE;
@@ -22,12 +22,18 @@ pub(super) fn load(all: &[Rules], tor: u32) -> Result<(), Error> {
     // Open after the guard is there, and closed before it goes.
     if !has_lan {
         route(false)?;
+        guard::take_away()?;
     }
     let directory = Directory::ours(Path::new(STATE), 0o755)?;
     directory.write(FILE, table(all, tor).as_bytes(), Owner::ROOT, 0o600)?;
     // Not by ourselves: the unit loads them again whenever those of the system are loaded anew, which flushes ours.
     units::restart(UNIT)?;
-    if has_lan { route(true) } else { Ok(()) }
+    if !has_lan {
+        return Ok(());
+    }
+    // Whoever flushes these rules flushes the guard among them, and nothing is led back to where it was.
+    guard::lay()?;
+    route(true)
 }
 
 fn table(all: &[Rules], tor: u32) -> String {
@@ -44,7 +50,7 @@ fn table(all: &[Rules], tor: u32) -> String {
     // What is sent to 127.0.0.1 from outside is dropped before any of it is led there: as the kernel does by itself as long
     // as route_localnet is off.
     text.push_str("chain guard {\ntype filter hook prerouting priority raw; policy accept;\n");
-    text.push_str("iifname != \"lo\" ip daddr 127.0.0.0/8 drop\n}\n");
+    text.push_str("iifname != \"lo\" ip daddr 127.0.0.0/8 drop\niifname != \"lo\" ip saddr 127.0.0.0/8 drop\n}\n");
     text.push_str("chain lan {\ntype nat hook prerouting priority dstnat; policy accept;\n");
     for port in ports(|rules| rules.access.lan) {
         let from = LAN.join(", ");
@@ -54,6 +60,9 @@ fn table(all: &[Rules], tor: u32) -> String {
             "iifname != \"lo\" ip saddr {{ {from} }} fib daddr type local tcp dport {port} dnat ip to 127.0.0.1:{port}"
         );
     }
+    text.push_str("}\nchain led {\ntype filter hook prerouting priority dstnat + 1; policy accept;\n");
+    let mark = guard::MARK;
+    let _ = writeln!(text, "iifname != \"lo\" ip daddr 127.0.0.0/8 ct status dnat meta mark set {mark}");
     text.push_str("}\nchain localhost {\ntype filter hook output priority filter; policy accept;\n");
     for port in ports(|rules| !rules.access.localhost) {
         let _ = writeln!(text, "oifname \"lo\" tcp dport {port} meta skuid != {tor} reject with tcp reset");
