@@ -10,7 +10,7 @@ use super::error::Error;
 use super::files::is_missing;
 use super::hook::Hook;
 use super::ledger::Ledger;
-use super::places::{DESCRIPTORS, LEDGERS, STATE};
+use super::places::{DESCRIPTORS, KEPT, LEDGERS, STATE};
 use super::report::Report;
 use super::{apply, install, uninstall, withdraw};
 use crate::descriptor::{Catalog, Origin, ServiceDescriptor, Source, Trust};
@@ -85,7 +85,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
     let service = arguments.name.as_str();
     // Without a trace: whoever has acts done could fill the memory with names.
     if !is_known(service)? {
-        return Err(Error::Unknown(service.to_owned()));
+        return match arguments.act {
+            Act::Install | Act::Apply => Err(Error::Unknown(service.to_owned())),
+            // It is so already.
+            Act::Withdraw | Act::Uninstall => Ok(()),
+        };
     }
     let report = Report::begin(arguments.act, service)?;
     let begun = Ledger::open(service);
@@ -113,7 +117,7 @@ fn tell(report: &Report, result: Result<super::report::Told, Error>) -> Result<(
 
 /// Whether there is a service of this name, or something is left of one.
 fn is_known(service: &str) -> Result<bool, Error> {
-    let directories = DESCRIPTORS.into_iter().chain([STATE]).map(|place| Path::new(place).join(service));
+    let directories = DESCRIPTORS.into_iter().chain([STATE, KEPT]).map(|place| Path::new(place).join(service));
     for path in directories.chain([Path::new(LEDGERS).join(format!("{service}.json"))]) {
         if !is_missing(&path)? {
             return Ok(true);
