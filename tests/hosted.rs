@@ -449,6 +449,33 @@ fn without_the_host_nothing_stays_open_that_nobody_can_vouch_for() {
 }
 
 #[test]
+fn what_nobody_can_ask_about_is_not_called_disabled() {
+    let says = |service: &ServiceStatus, words: &str| {
+        service.problem.as_ref().is_some_and(|problem| problem.message.contains(words))
+    };
+    story(async {
+        let house = House::open().await;
+        house.enable().await.unwrap();
+        house.until_state(State::Published).await;
+        house.machine.lose_host().await;
+        house.until_state(State::Starting).await;
+        house.disable().await;
+        house.until(|service| service.wish == Wish::Disabled && says(service, "can not be asked")).await;
+        house.until(|_| house.machine.onions().is_empty()).await;
+        assert_eq!(house.status().state, State::Stopping, "its server runs");
+        // Nor by a controller that has just begun.
+        let (directory, machine) = house.kill().await;
+        let house = House::open_over(directory, |facts| machine.with_facts(facts));
+        let reached = house.controller.pictures().wait_for(|picture| !picture.services.is_empty()).await.is_ok();
+        assert_eq!((reached, house.status().state, house.status().problem), (true, State::Stopping, None));
+        house.machine.start_host().await;
+        house.until_state(State::Disabled).await;
+        assert_eq!(house.server().applied, Applied::Nothing);
+        house.close().await;
+    });
+}
+
+#[test]
 fn what_is_removed_is_withdrawn_and_what_is_uninstalled_is_gone() {
     story(async {
         let house = House::open().await;

@@ -300,14 +300,38 @@ struct House {
 }
 
 fn repertoire() -> Arc<Repertoire> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/services");
+    repertoire_of(Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/services"))
+}
+
+fn repertoire_of(path: PathBuf) -> Arc<Repertoire> {
     let catalog =
         Catalog::load(&[Source { path, origin: Origin::Vendor }], Trust::RootAnd(rustix::process::geteuid().as_raw()));
     let [.., debian] = Debian::KNOWN;
     Arc::new(Repertoire::new(catalog, HostReach::Full, debian))
 }
 
-fn begin(directory: &Path, bus: &Bus) -> (Controller, Stop, Vec<JoinHandle<()>>) {
+/// The catalogue of an administrator who has changed the shipped descriptor of mumble, or has taken it away.
+fn edited(directory: &Path, edit: Option<(&str, &str)>) -> Arc<Repertoire> {
+    let services = directory.join("services");
+    let _ = fs::remove_dir_all(&services);
+    fs::create_dir_all(services.join("mumble")).unwrap();
+    if let Some((from, to)) = edit {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/services/mumble");
+        for file in fs::read_dir(shipped).unwrap() {
+            let path = file.unwrap().path();
+            fs::copy(&path, services.join("mumble").join(path.file_name().unwrap())).unwrap();
+        }
+        let path = services.join("mumble/service.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(&path, text.replace(from, to)).unwrap();
+    } else {
+        fs::remove_dir(services.join("mumble")).unwrap();
+    }
+    repertoire_of(services)
+}
+
+fn begin(directory: &Path, bus: &Bus, repertoire: Arc<Repertoire>) -> (Controller, Stop, Vec<JoinHandle<()>>) {
     let places = UnitsPlaces {
         bus: Some(bus.address.clone()),
         wishes: directory.join("run/wishes"),
@@ -319,10 +343,10 @@ fn begin(directory: &Path, bus: &Bus) -> (Controller, Stop, Vec<JoinHandle<()>>)
     let layout = StoreLayout { kept: directory.join("kept"), amnesic: directory.join("amnesic") };
     let (facts, incoming) = mpsc::channel::<Fact>(1024);
     let machine = Machine::new(facts.clone());
-    let (host, keeper) = Units::start(places, &repertoire(), facts);
+    let (host, keeper) = Units::start(places, &repertoire, facts);
     let store = Arc::new(Store::open(&layout));
     let (reactor, controller, stop) =
-        Reactor::new(store, repertoire(), (machine.tor(), machine.listening(), host), incoming);
+        Reactor::new(store, repertoire, (machine.tor(), machine.listening(), host), incoming);
     let tor = tokio::spawn(async move { machine.start_tor().await });
     (controller, stop, vec![tokio::spawn(reactor.run()), keeper, tor])
 }
@@ -340,17 +364,22 @@ impl House {
         };
         let world = Arc::new(Mutex::new(world));
         let systemd = serve(&bus, &world).await;
-        let (controller, stop, tasks) = begin(directory.path(), &bus);
+        let (controller, stop, tasks) = begin(directory.path(), &bus, repertoire());
         Self { directory, bus, world, systemd, controller, stop: Some(stop), tasks }
     }
 
     /// The controller is killed, and another one started.
     async fn restart(&mut self) {
+        self.restart_with(repertoire()).await;
+    }
+
+    /// The same, and the other one finds other descriptors.
+    async fn restart_with(&mut self, repertoire: Arc<Repertoire>) {
         for task in self.tasks.drain(..) {
             task.abort();
             let _ = task.await;
         }
-        let (controller, stop, tasks) = begin(self.directory.path(), &self.bus);
+        let (controller, stop, tasks) = begin(self.directory.path(), &self.bus, repertoire);
         (self.controller, self.stop, self.tasks) = (controller, Some(stop), tasks);
     }
 
@@ -489,6 +518,25 @@ fn what_is_left_of_an_unknown_past_is_not_taken_for_ours() {
         house.until_state(State::Published).await;
         assert_eq!(house.started().get(before..), Some(&[unit(ActKind::Apply)][..]));
     });
+}
+
+#[test]
+fn a_server_whose_descriptor_is_gone_or_broken_is_withdrawn_all_the_same() {
+    for edit in [None, Some(("format = 1", "fromat = 1"))] {
+        story(async {
+            let mut house = House::open(Vec::new()).await;
+            house.controller.enable(mumble()).await.unwrap();
+            house.until_state(State::Published).await;
+            let catalog = edited(house.directory.path(), edit);
+            house.restart_with(catalog).await;
+            house.until_state(State::Failed).await;
+            house.controller.set_wish(mumble(), Wish::Disabled).await.unwrap();
+            let disabled = house.until_state(State::Disabled).await;
+            assert_eq!(disabled.hosting.unwrap().installed, None, "nobody knows");
+            assert_eq!(house.started().last(), Some(&unit(ActKind::Withdraw)));
+            assert_eq!(house.world.lock().unwrap().unit.0, "inactive");
+        });
+    }
 }
 
 #[test]

@@ -65,7 +65,10 @@ pub(super) async fn until_withdrawn(
         Ok(Ok(service)) => Ok(service),
         Ok(Err(failure)) => Err(failure),
         Err(_) => {
-            let message = format!("service \"{name}\" is not withdrawn yet");
+            let message = match last.strip_prefix("stopping, ") {
+                Some(problem) => format!("service \"{name}\" is not withdrawn yet: {problem}"),
+                None => format!("service \"{name}\" is not withdrawn yet"),
+            };
             let hint = Some(format!("It goes on by itself; `tails-server status {name}` says what it waits for"));
             Err(Failure::Refused { message, hint, because: Refusal::Failed })
         }

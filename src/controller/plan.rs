@@ -222,7 +222,9 @@ pub(crate) fn is_backed(desired: &Desired, service: &StoredService, observed: &O
     let name = service.record.name();
     let targets = || service.record.ports().iter().map(|mapping| &mapping.target);
     let is_its_server = match desired.intent(name) {
-        None | Some(Intent::Ports) => true,
+        None => true,
+        // Its descriptor was another one, and the server that it had then may be up.
+        Some(Intent::Ports) => !observed.host.is_applied(name),
         Some(Intent::Hosted(_)) => {
             // What another service of its name had is gone first. And a server whose port was taken before it started may
             // run all the same.

@@ -91,6 +91,12 @@ impl Repertoire {
         Self { catalog, reach, debian }
     }
 
+    /// Whether there is a host, which may run servers of ours.
+    #[must_use]
+    pub fn has_host(&self) -> bool {
+        self.reach == HostReach::Full
+    }
+
     /// The release that this computer runs.
     #[must_use]
     pub const fn debian(&self) -> Debian {

@@ -229,7 +229,7 @@ fn service_status(desired: &Desired, service: &StoredService, observed: &Observe
     let running = is_backed(desired, service, observed);
     let held = observed.held.get(address);
     let busy = observed.busy.contains(address);
-    let up = onion.is_some() || busy || observed.host.is_applied(name) || observed.host.busy.contains_key(name);
+    let up = onion.is_some() || busy || hosted::may_be_up(desired, name, observed);
     let evidence = publication.map_or(Evidence::None, |publication| publication.evidence(observed.now));
     // First match wins: one test a row.
     let state = match service.wish {
@@ -254,7 +254,7 @@ fn service_status(desired: &Desired, service: &StoredService, observed: &Observe
         State::Published if evidence == Evidence::Counted => Some(only_counted()),
         State::Published => None,
         State::Publishing => held.cloned().or_else(|| slow(service, observed)),
-        State::Stopping => held.cloned().or_else(|| observed.host.held.get(name).cloned()),
+        State::Stopping => held.cloned().or_else(|| hosted::unstopped(desired, name, observed)),
         State::Starting => {
             hosted::problem(desired, name, observed).or_else(|| hosted::silence(desired, service, observed))
         }

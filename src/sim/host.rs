@@ -101,10 +101,10 @@ impl Machine {
             inner.host_up = true;
             inner.servers.keys().cloned().collect()
         };
-        self.tell_host(HostFact::Connected).await;
         for name in names {
             self.tell_server(&name).await;
         }
+        self.tell_host(HostFact::Connected).await;
     }
 
     /// The connection to the host ends; the servers go on.

@@ -45,15 +45,19 @@ pub(super) struct Command {
 }
 
 /// A service that the host runs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Hosted {
-    needs: Needs,
+    /// What it takes to be installed; `None` if no descriptor says so any more.
+    needs: Option<Needs>,
     /// The names that its unit may have; none if it has no unit.
     units: Vec<String>,
 }
 
 pub(super) struct Keeper {
     places: Arc<UnitsPlaces>,
+    /// Those that a descriptor says something about.
+    described: BTreeMap<ServiceName, Hosted>,
+    /// Those and, since this connection began, what else the helper has left something of.
     services: BTreeMap<ServiceName, Hosted>,
     facts: mpsc::Sender<Fact>,
     current: watch::Sender<Option<Current>>,
@@ -96,11 +100,12 @@ impl Keeper {
         commands: mpsc::Receiver<Command>,
     ) -> Self {
         let services = repertoire.hosted().map(|(name, descriptor, _)| {
-            let hosted = Hosted { needs: Needs::of(&name, &descriptor), units: units(&descriptor) };
+            let hosted = Hosted { needs: Some(Needs::of(&name, &descriptor)), units: units(&descriptor) };
             (name, hosted)
         });
-        let services = services.collect();
-        Self { places, services, facts, current, commands, generation: Generation::default() }
+        let described: BTreeMap<_, _> = services.collect();
+        let services = described.clone();
+        Self { places, described, services, facts, current, commands, generation: Generation::default() }
     }
 
     /// Keeps the connection until nobody wants it any more.
@@ -147,15 +152,21 @@ impl Keeper {
         let bus = DBusProxy::new(&connection).await?;
         let mut owners = bus.receive_name_owner_changed_with_args(&[(0, SYSTEMD)]).await?;
         manager.subscribe().await?;
+        self.services = self.described.clone();
+        // What nobody describes any more may run all the same, and can be withdrawn.
+        for name in self.places.left_behind().await {
+            self.services.entry(name).or_insert(Hosted { needs: None, units: Vec::new() });
+        }
         let mut units = self.watch_units(&connection, &manager).await?;
         let mut jobs = manager.receive_job_removed().await?;
         info!("connected to systemd");
         // Before anything is told: what is told is acted on at once.
         let current = Current { generation: self.generation, connection: connection.clone() };
         self.current.send_replace(Some(current));
-        self.tell(HostFact::Connected).await?;
         let names: Vec<_> = self.services.keys().cloned().collect();
         self.look(&connection, names).await?;
+        // At last: of what was not told until now, there is nothing.
+        self.tell(HostFact::Connected).await?;
         loop {
             tokio::select! {
                 command = self.commands.recv() => {
@@ -220,7 +231,7 @@ impl Keeper {
     /// Looks at services, and tells how they are.
     async fn look(&self, connection: &zbus::Connection, names: Vec<ServiceName>) -> Result<(), End> {
         let known = names.iter().filter_map(|name| self.services.get(name));
-        let installed = self.places.installed(known.map(|hosted| hosted.needs.clone()).collect()).await;
+        let installed = self.places.installed(known.filter_map(|hosted| hosted.needs.clone()).collect()).await;
         for name in names {
             let Some(hosted) = self.services.get(&name) else { continue };
             let told = self.look_at(connection, &name, hosted, installed.contains(&name)).await?;
@@ -240,12 +251,17 @@ impl Keeper {
         // dpkg calls a package installed whose files were lost with the power; the helper knows.
         let installed = installed && outcome.as_ref().is_none_or(|outcome| outcome.installed);
         let named = outcome.as_ref().and_then(|outcome| outcome.unit.as_ref());
-        let named = named.filter(|unit| hosted.units.contains(unit)).cloned();
+        let named = named.filter(|unit| hosted.needs.is_none() || hosted.units.contains(unit)).cloned();
         let unit = match named {
             Some(unit) => Some(unit),
             None => first_there(connection, &hosted.units).await?,
         };
-        let mut applied = outcome.as_ref().map_or(Applied::Nothing, super::told::Outcome::applied);
+        let mut applied = match &outcome {
+            Some(outcome) => outcome.applied(),
+            // It was begun, and nobody understands how it ended.
+            None if self.places.has_traces(name).await => Applied::Unknown,
+            None => Applied::Nothing,
+        };
         let mut state = if matches!(applied, Applied::Wishes(_)) { Unit::Active } else { Unit::Inactive };
         if let Some(unit) = unit {
             // Whatever was told: what is laid over it may be there.

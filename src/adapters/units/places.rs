@@ -12,6 +12,9 @@ use zeroize::Zeroizing;
 use super::told::{self, Outcome};
 use crate::descriptor::ServiceDescriptor;
 
+/// Files of the helper's that are there while something of a service may be in force.
+const TRACES: [&str; 3] = ["outcome.json", "applied.json", "confined"];
+
 /// Where everything is.
 #[derive(Debug, Clone)]
 pub struct UnitsPlaces {
@@ -77,6 +80,24 @@ impl UnitsPlaces {
         let path = self.told_of(service).join("outcome.json");
         let text = tokio::task::spawn_blocking(move || read(&path)).await.ok()??;
         Outcome::parse(&text)
+    }
+
+    /// The services of which the helper has told or done something since the last boot.
+    pub(super) async fn left_behind(&self) -> Vec<ServiceName> {
+        let told = self.told.clone();
+        let look = move || {
+            let Ok(entries) = fs::read_dir(told) else { return Vec::new() };
+            let names = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+            names.collect()
+        };
+        tokio::task::spawn_blocking(look).await.unwrap_or_default()
+    }
+
+    /// Whether the helper has something of this service, though it has told nothing that is understood.
+    pub(super) async fn has_traces(&self, service: &ServiceName) -> bool {
+        let traces = TRACES.map(|name| self.told_of(service).join(name));
+        let look = move || traces.iter().any(|trace| trace.exists());
+        tokio::task::spawn_blocking(look).await.unwrap_or(true)
     }
 
     /// Which file has the outcome now: another one has another word of the helper.

@@ -106,7 +106,7 @@ pub enum HostError {
 /// Something observed about the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostFact {
-    /// The connection is up. What is known of each service follows.
+    /// The connection is up, and what is known of each service was told: of the others, there is nothing.
     Connected,
     /// There is no connection: it ended, or one more attempt failed.
     Lost(String),

@@ -32,7 +32,8 @@ pub(super) fn hosting(desired: &Desired, service: &StoredService, observed: &Obs
     let name = service.record.name();
     let (known, options_applied) = match desired.intent(name)? {
         Intent::Ports => return Some(Hosting { installed: Some(true), ..Hosting::default() }),
-        Intent::Unusable(_) => (observed.host.known(name), None),
+        // What nobody describes can not be told to be installed.
+        Intent::Unusable(_) => (observed.host.known(name).filter(|_| desired.repertoire().find(name).is_ok()), None),
         Intent::Hosted(digest) => {
             let is_wanted = service.wish == Wish::Enabled && observed.host.known(name).is_some();
             let is_done = observed.host.runs_as(name, digest) && !observed.host.busy.contains_key(name);
@@ -72,14 +73,37 @@ pub(super) fn problem(desired: &Desired, name: &ServiceName, observed: &Observed
         Intent::Ports => None,
         Intent::Unusable(problem) => Some(problem.clone()),
         Intent::Hosted(_) => match (&observed.host.connection, observed.host.held.get(name)) {
-            (HostConnection::Lost(why), _) => Some(Problem {
-                message: format!("the system's services can not be asked: {why}"),
-                hint: Some("It goes on by itself once they answer; see `systemctl status`".to_owned()),
-                outlook: Outlook::Retrying,
-            }),
+            (HostConnection::Lost(why), _) => Some(unreachable(why)),
             (HostConnection::Pending | HostConnection::Up, Some(problem)) => Some(problem.clone()),
             (HostConnection::Pending | HostConnection::Up, None) => ended(name, observed),
         },
+    }
+}
+
+/// Whether something of it may be up on the host. What nobody can say counts as up.
+pub(super) fn may_be_up(desired: &Desired, name: &ServiceName, observed: &Observed) -> bool {
+    let host = &observed.host;
+    let is_unknown = match desired.intent(name) {
+        None | Some(Intent::Ports) => false,
+        Some(Intent::Hosted(_)) => host.known(name).is_none(),
+        Some(Intent::Unusable(_)) => desired.repertoire().has_host() && !host.is_up(),
+    };
+    is_unknown || host.is_applied(name) || host.busy.contains_key(name)
+}
+
+/// What keeps it from being stopped.
+pub(super) fn unstopped(desired: &Desired, name: &ServiceName, observed: &Observed) -> Option<Problem> {
+    match &observed.host.connection {
+        HostConnection::Lost(why) if may_be_up(desired, name, observed) => Some(unreachable(why)),
+        HostConnection::Lost(_) | HostConnection::Pending | HostConnection::Up => observed.host.held.get(name).cloned(),
+    }
+}
+
+fn unreachable(why: &str) -> Problem {
+    Problem {
+        message: format!("the system's services can not be asked: {why}"),
+        hint: Some("It goes on by itself once they answer; see `systemctl status`".to_owned()),
+        outlook: Outlook::Retrying,
     }
 }
 

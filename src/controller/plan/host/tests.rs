@@ -222,7 +222,7 @@ fn each_situation_has_its_state_and_its_next_step() {
         (Situation { uninstall: asked, ..gone.clone() }, State::Disabled, act(ActKind::Uninstall)),
         // Its data may be there all the same.
         (Situation { uninstall: asked, installed: false, ..gone.clone() }, State::Disabled, act(ActKind::Uninstall)),
-        (Situation { uninstall: asked, held: Some(Outlook::Retrying), ..gone }, State::Disabled, Vec::new()),
+        (Situation { uninstall: asked, held: Some(Outlook::Retrying), ..gone.clone() }, State::Disabled, Vec::new()),
         // Enabled meanwhile: it has all that it had.
         (Situation { uninstall: asked, ..PUBLISHED }, State::Published, Vec::new()),
         (Situation { uninstall: asked, usable: false, ..fresh.clone() }, State::Failed, Vec::new()),
@@ -230,6 +230,9 @@ fn each_situation_has_its_state_and_its_next_step() {
         (Situation { uninstall: owed, ..fresh.clone() }, State::Installing, act(ActKind::Uninstall)),
         (Situation { uninstall: owed, ..running.clone() }, State::Starting, act(ActKind::Withdraw)),
         (Situation { uninstall: owed, ..PUBLISHED }, State::Starting, remove(Visitors::Stay)),
+        // Nobody can say whether its server runs.
+        (Situation { host: false, ..gone.clone() }, State::Stopping, Vec::new()),
+        (Situation { told: false, ..gone }, State::Stopping, Vec::new()),
         // Its descriptor breaks while it is published.
         (Situation { usable: false, ..PUBLISHED }, State::Failed, remove(Visitors::Stay)),
         (Situation { usable: false, added: false, ..PUBLISHED }, State::Failed, act(ActKind::Withdraw)),
@@ -346,8 +349,9 @@ proptest! {
             prop_assert!(wanted && runs && situation.listening && situation.added && situation.tor);
             prop_assert_eq!(situation.applied, Applied::Wishes(WISHED));
         }
-        if situation.seen() == Some(State::Disabled) && situation.host && situation.told {
-            prop_assert!(situation.applied == Applied::Nothing && !situation.added);
+        if situation.seen() == Some(State::Disabled) && situation.usable {
+            prop_assert!(situation.host && situation.told && !situation.added);
+            prop_assert_eq!(situation.applied, Applied::Nothing);
         }
     }
 }
