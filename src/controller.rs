@@ -40,9 +40,9 @@ pub use options::{ConnectionReport, InfoLineReport, OptionReport};
 pub use pacing::Window;
 pub use plan::{Step, plan};
 pub use ports::{
-    ActKind, AddOnionError, Applied, CheckError, CheckRequest, Checked, CredentialError, Digest, Fact, HiddenUpload,
-    Host, HostAct, HostError, HostFact, HostedService, HsDir, LastWords, Listeners, Listening, NewOnion, Progress,
-    Recall, RemoveOnionError, Tor, TorFact, TorProblem, Unit, VisitOutcome, VisitPolicy, Visitors,
+    ActKind, AddOnionError, Applied, CheckError, CheckRequest, Checked, CredentialError, Digest, Digests, Fact,
+    HiddenUpload, Host, HostAct, HostError, HostFact, HostedService, HsDir, LastWords, Listeners, Listening, NewOnion,
+    Progress, Recall, RemoveOnionError, Tor, TorFact, TorProblem, Unit, VisitOutcome, VisitPolicy, Visitors,
 };
 pub use publication::{Evidence, Publication, Uploads};
 pub use reactor::{Reactor, Stop};

@@ -19,7 +19,7 @@ use tails_server::bus::Listener;
 use tails_server::controller::{ActKind, Controller, Fact, HostReach, Reactor, Repertoire, ServiceStatus, State, Stop};
 use tails_server::descriptor::{Catalog, Debian, Origin, Source, Trust};
 use tails_server::sim::Machine;
-use tails_server_state::{ServiceName, Store, StoreLayout, Wish};
+use tails_server_state::{OptionText, ServiceName, Store, StoreLayout, Wish};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -86,6 +86,8 @@ enum Plan {
     Denied,
     /// It ends without a word.
     Dies,
+    /// It says that it began, and no more.
+    BeginsAndDies,
     /// It never ends.
     Hangs,
 }
@@ -171,6 +173,11 @@ async fn help(world: &Shared, unit: &str, plan: &Plan, connection: &zbus::Connec
     }
     match plan {
         Plan::Dies => return "failed",
+        Plan::BeginsAndDies => {
+            let text = format!(r#"{{"format":1,"act":"{act}","result":"begun","message":"?","hint":null}}"#);
+            replace(&told.join("outcome.json"), &text);
+            return "failed";
+        }
         Plan::Hangs => std::future::pending().await,
         Plan::Fails(message) => {
             let text =
@@ -202,9 +209,10 @@ async fn help(world: &Shared, unit: &str, plan: &Plan, connection: &zbus::Connec
             assert!(parsed["address"].as_str().unwrap().ends_with(".onion"));
             assert_eq!(parsed["options"]["server-password"].as_str().unwrap().len(), 20);
             assert_eq!(parsed["virtual-ports"]["voice"], 64738);
+            let descriptor = parsed["descriptor"].as_str().unwrap();
             let digest: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
             more = format!(
-                r#","unit":"mumble-server.service","digest":"{digest}","probes":{{"tls-fingerprint":"AB:CD"}}"#
+                r#","unit":"mumble-server.service","digest":"{digest}","descriptor":"{descriptor}","probes":{{"tls-fingerprint":"AB:CD"}}"#
             );
             set_unit(world, connection, ("active", "success", 0)).await;
         }
@@ -537,6 +545,39 @@ fn a_server_whose_descriptor_is_gone_or_broken_is_withdrawn_all_the_same() {
             assert_eq!(house.world.lock().unwrap().unit.0, "inactive");
         });
     }
+}
+
+#[test]
+fn a_server_is_configured_anew_when_its_descriptor_has_changed() {
+    story(async {
+        let mut house = House::open(Vec::new()).await;
+        house.controller.enable(mumble()).await.unwrap();
+        house.until_state(State::Published).await;
+        // Something that is in no wish.
+        let catalog = edited(house.directory.path(), Some(("[confinement]", "[confinement]\n# Edited.")));
+        house.restart_with(catalog).await;
+        house.until_state(State::Published).await;
+        assert_eq!(house.started(), [unit(ActKind::Install), unit(ActKind::Apply), unit(ActKind::Apply)]);
+    });
+}
+
+#[test]
+fn an_act_that_was_killed_leaves_no_older_word() {
+    story(async {
+        let mut house = House::open(vec![Plan::Done, Plan::Done, Plan::BeginsAndDies]).await;
+        house.controller.enable(mumble()).await.unwrap();
+        house.until_state(State::Published).await;
+        let option = ("max-users".to_owned(), OptionText::new("7"));
+        house.controller.set_option(mumble(), option.0, option.1).await.unwrap();
+        let killed = house.until(|service| service.problem.is_some()).await;
+        assert!(killed.problem.unwrap().message.contains("did not get it done"));
+        // What was wished before is not known to be in force.
+        house.controller.reset_option(mumble(), "max-users".to_owned()).await.unwrap();
+        house.until_state(State::Published).await;
+        let applies = [unit(ActKind::Apply), unit(ActKind::Apply), unit(ActKind::Apply)];
+        assert_eq!(house.started().get(1..), Some(&applies[..]));
+        house.stop.take().unwrap().stop();
+    });
 }
 
 #[test]

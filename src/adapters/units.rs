@@ -73,7 +73,8 @@ impl Units {
         let result = result.await?;
         // What an earlier act said of itself is no word of this one.
         let is_new = self.places.outcome_mark(service).await != before;
-        let told = self.places.outcome(service).await.filter(|told| is_new && told.act == kind.as_str());
+        let told =
+            self.places.outcome(service).await.filter(|told| is_new && told.act == kind.as_str() && !told.is_begun());
         match (result.as_str(), told) {
             ("done", told) if told.as_ref().is_none_or(|told| told.is_done()) => Ok(()),
             (_, Some(told)) if !told.is_done() => Err(HostError::Failed { message: told.message, hint: told.hint }),

@@ -8,7 +8,7 @@ use tails_server_state::ServiceName;
 use tokio::time::Instant;
 
 use crate::controller::observed::Generation;
-use crate::controller::ports::{ActKind, Applied, Digest, HostFact, HostedService, Progress, Unit};
+use crate::controller::ports::{ActKind, Applied, Digest, Digests, HostFact, HostedService, Progress, Unit};
 use crate::controller::status::Problem;
 
 /// A server that ran for so long was all right: when it ends, it is started again at once.
@@ -42,6 +42,8 @@ pub struct HostFacts {
     pub busy: BTreeMap<ServiceName, ActKind>,
     /// The services whose last act failed, until the time to try again.
     pub held: BTreeMap<ServiceName, Problem>,
+    /// The services that no retry can mend, and why: they are closed until a person asks for something.
+    pub failed: BTreeMap<ServiceName, Problem>,
 }
 
 /// What is known of one service.
@@ -49,6 +51,8 @@ pub struct HostFacts {
 pub struct HostedFacts {
     /// What was told last.
     pub told: HostedService,
+    /// What was applied when the act under way began.
+    pub before: Applied,
     /// How far the act under way has come.
     pub progress: Option<Progress>,
     /// Since when its unit is in its state.
@@ -67,6 +71,7 @@ impl Default for HostFacts {
             services: BTreeMap::new(),
             busy: BTreeMap::new(),
             held: BTreeMap::new(),
+            failed: BTreeMap::new(),
         }
     }
 }
@@ -113,16 +118,23 @@ impl HostFacts {
 
     /// Whether its server runs, as these wishes say.
     #[must_use]
-    pub fn runs_as(&self, name: &ServiceName, digest: &Digest) -> bool {
+    pub fn runs_as(&self, name: &ServiceName, digests: &Digests) -> bool {
         self.known(name)
-            .is_some_and(|known| known.told.unit == Unit::Active && known.told.applied == Applied::Wishes(*digest))
+            .is_some_and(|known| known.told.unit == Unit::Active && known.told.applied == Applied::Wishes(*digests))
     }
 
-    /// Whether its server runs, confined and configured by us, perhaps as somebody wished before.
+    /// Whether its server runs, confined and configured by us for this descriptor, perhaps as somebody wished before.
+    /// What runs for another descriptor may be another program, and listen elsewhere.
     #[must_use]
-    pub fn runs(&self, name: &ServiceName) -> bool {
-        self.known(name)
-            .is_some_and(|known| known.told.unit == Unit::Active && matches!(known.told.applied, Applied::Wishes(_)))
+    pub fn runs(&self, name: &ServiceName, descriptor: &Digest) -> bool {
+        let Some(known) = self.known(name).filter(|known| known.told.unit == Unit::Active) else { return false };
+        let is_applying = self.busy.get(name) == Some(&ActKind::Apply);
+        let applied = match known.told.applied {
+            // Our own act has said that it began. Until it ends, or its server does, what was there before goes on.
+            Applied::Unknown if is_applying => known.before,
+            applied @ (Applied::Nothing | Applied::Unknown | Applied::Wishes(_)) => applied,
+        };
+        matches!(applied, Applied::Wishes(digests) if digests.descriptor == *descriptor)
     }
 
     /// Whether something of it may be up.
@@ -135,6 +147,14 @@ impl HostFacts {
     pub(super) fn next_look(&self, now: Instant) -> Option<Instant> {
         let ended = self.services.values().filter(|known| known.has_ended());
         ended.map(|known| known.restart_at).filter(|moment| *moment > now).min()
+    }
+
+    /// An act begins.
+    pub(super) fn act_begins(&mut self, name: &ServiceName, kind: ActKind) {
+        self.busy.insert(name.clone(), kind);
+        if let Some(known) = self.services.get_mut(name) {
+            known.before = known.told.applied;
+        }
     }
 
     /// An act has ended.
@@ -153,6 +173,7 @@ impl HostFacts {
     /// A person asked: whatever failed before is worth another try at once.
     pub(super) fn pardon(&mut self, name: &ServiceName, now: Instant) {
         self.held.remove(name);
+        self.failed.remove(name);
         if let Some(known) = self.services.get_mut(name) {
             known.restart_at = now;
             known.starts = 0;
@@ -162,12 +183,13 @@ impl HostFacts {
     fn forget_connection(&mut self) {
         self.services.clear();
         self.held.clear();
+        self.failed.clear();
     }
 }
 
 impl HostedFacts {
     pub(super) fn new(told: HostedService, now: Instant) -> Self {
-        Self { told, progress: None, since: now, restart_at: now, starts: 0 }
+        Self { before: told.applied, told, progress: None, since: now, restart_at: now, starts: 0 }
     }
 
     fn hear(&mut self, told: HostedService, now: Instant) {

@@ -217,7 +217,7 @@ fn plan_credentials(desired: &Desired, observed: &Observed) -> Vec<Step> {
 }
 
 /// Whether somebody listens on every target of the service, and it is who should. While its server is given other options
-/// it may stay in Tor; what is not known to be confined and configured by us may not.
+/// it may stay in Tor; what is not known to be confined and configured by us, for the descriptor that it has, may not.
 pub(crate) fn is_backed(desired: &Desired, service: &StoredService, observed: &Observed) -> bool {
     let name = service.record.name();
     let targets = || service.record.ports().iter().map(|mapping| &mapping.target);
@@ -225,12 +225,13 @@ pub(crate) fn is_backed(desired: &Desired, service: &StoredService, observed: &O
         None => true,
         // Its descriptor was another one, and the server that it had then may be up.
         Some(Intent::Ports) => !observed.host.is_applied(name),
-        Some(Intent::Hosted(_)) => {
+        Some(Intent::Hosted(wished)) => {
             // What another service of its name had is gone first. And a server whose port was taken before it started may
             // run all the same.
             let is_anothers = desired.uninstall(name) == Some(Uninstall::Removed);
             let is_taken = targets().any(|target| observed.listeners.of_people.contains(target));
-            observed.host.runs(name) && !is_anothers && !is_taken
+            let has_failed = observed.host.failed.contains_key(name);
+            observed.host.runs(name, &wished.descriptor) && !has_failed && !is_anothers && !is_taken
         }
         Some(Intent::Unusable(_)) => false,
     };
@@ -242,7 +243,7 @@ pub(crate) fn is_ready(desired: &Desired, service: &StoredService, observed: &Ob
     let name = service.record.name();
     let is_as_wished = match desired.intent(name) {
         None | Some(Intent::Ports | Intent::Unusable(_)) => true,
-        Some(Intent::Hosted(digest)) => observed.host.runs_as(name, digest),
+        Some(Intent::Hosted(wished)) => observed.host.runs_as(name, wished),
     };
     is_as_wished && is_backed(desired, service, observed)
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tails_server_state::{ClientSecretKey, DescriptorId, OnionAddress, OnionKey, Target, TimePeriod, VirtualPort};
 
 pub use self::host::{
-    ActKind, Applied, Digest, Host, HostAct, HostError, HostFact, HostedService, LastWords, Progress, Unit,
+    ActKind, Applied, Digest, Digests, Host, HostAct, HostError, HostFact, HostedService, LastWords, Progress, Unit,
 };
 use crate::controller::observed::{Bootstrap, Generation};
 use crate::controller::shape::OnionShape;

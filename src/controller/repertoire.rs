@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tails_server_state::{ServiceName, Store, StoredService, Target};
 
-use crate::controller::ports::Digest;
+use crate::controller::ports::Digests;
 use crate::controller::status::{Outlook, Problem};
 use crate::controller::wishes;
 use crate::descriptor::{Broken, Catalog, Debian, Entry, Service, ServiceDescriptor};
@@ -42,8 +42,8 @@ impl Default for Repertoire {
 pub enum Intent {
     /// Nothing: a person starts its server.
     Ports,
-    /// The host is to run it as the wishes with this digest say.
-    Hosted(Digest),
+    /// The host is to run it as these wishes say, for this descriptor.
+    Hosted(Digests),
     /// Nobody can run it.
     Unusable(Problem),
 }
@@ -166,7 +166,7 @@ impl Repertoire {
             Err(cause) => return lasting(with_causes(&cause), cause.hint()),
         };
         match wishes::render(service, &descriptor, &options) {
-            Ok(wishes) => Intent::Hosted(wishes.digest()),
+            Ok(wishes) => Intent::Hosted(wishes.digests()),
             Err(cause) => {
                 let name = service.record.name();
                 let hint = match &cause {

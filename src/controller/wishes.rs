@@ -13,7 +13,7 @@ use tails_server_state::{
 };
 use zeroize::Zeroizing;
 
-use crate::controller::ports::Digest;
+use crate::controller::ports::{Digest, Digests};
 use crate::descriptor::{InvalidValue, OptionSpec, OptionValues, Port, Service, ServiceDescriptor, SetError};
 
 /// The most that the helper reads.
@@ -24,13 +24,13 @@ pub(super) const WEB: VirtualPort = VirtualPort::new(std::num::NonZeroU16::new(8
 /// Rendered wishes. There are secrets in them: `Debug` hides the text.
 pub struct Wishes {
     text: Zeroizing<Vec<u8>>,
-    digest: Digest,
+    digests: Digests,
 }
 
 impl Wishes {
-    fn new(text: Zeroizing<Vec<u8>>) -> Self {
-        let digest = Digest::from_bytes(Sha256::digest(&*text).into());
-        Self { text, digest }
+    fn new(text: Zeroizing<Vec<u8>>, descriptor: Digest) -> Self {
+        let wishes = Digest::from_bytes(Sha256::digest(&*text).into());
+        Self { text, digests: Digests { wishes, descriptor } }
     }
 
     /// The text, with the secrets.
@@ -39,16 +39,16 @@ impl Wishes {
         &self.text
     }
 
-    /// SHA-256 of the text.
+    /// SHA-256 of the text, and of the descriptor that it is for.
     #[must_use]
-    pub const fn digest(&self) -> Digest {
-        self.digest
+    pub const fn digests(&self) -> Digests {
+        self.digests
     }
 }
 
 impl fmt::Debug for Wishes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Wishes").field("digest", &self.digest).finish_non_exhaustive()
+        formatter.debug_struct("Wishes").field("digests", &self.digests).finish_non_exhaustive()
     }
 }
 
@@ -76,6 +76,7 @@ pub enum CannotWish {
 struct Text<'a> {
     format: u32,
     service: &'a str,
+    descriptor: &'a str,
     address: Option<&'a str>,
     options: BTreeMap<&'a str, &'a str>,
     virtual_ports: BTreeMap<&'a str, u16>,
@@ -95,9 +96,11 @@ pub(super) fn render(
     let record = &service.record;
     let address = Zeroizing::new(service.address.display_unredacted());
     let access = local_access(record);
+    let digest = Digest::from_bytes(descriptor.digest());
     let text = Text {
         format: 1,
         service: record.name().as_str(),
+        descriptor: &digest.hex(),
         address: Some(&address),
         // What the descriptor no longer knows is kept, and not told.
         options: specs
@@ -115,7 +118,7 @@ pub(super) fn render(
     // Room for all of it at once: text that grows leaves copies behind.
     let mut rendered = Zeroizing::new(Vec::with_capacity(MAX_BYTES));
     serde_json::to_writer(&mut *rendered, &text).map_err(|_| CannotWish::TooLong)?;
-    if rendered.len() > MAX_BYTES { Err(CannotWish::TooLong) } else { Ok(Wishes::new(rendered)) }
+    if rendered.len() > MAX_BYTES { Err(CannotWish::TooLong) } else { Ok(Wishes::new(rendered, digest)) }
 }
 
 fn check(specs: &[OptionSpec], options: &BTreeMap<OptionName, OptionText>) -> Result<(), CannotWish> {

@@ -9,6 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 pub use self::lint::lint_file;
 use self::trusted::{Tree, TreeError};
 pub use self::trusted::{Trust, Untrusted};
@@ -170,7 +172,7 @@ impl Companions for trusted::Directory {
         self.text(name.as_str()).map_err(|error| Broken::from(error).to_string())
     }
 
-    fn program(&self, name: &CompanionName) -> Result<(), String> {
+    fn program(&self, name: &CompanionName) -> Result<[u8; 32], String> {
         self.program(name.as_str()).map_err(|error| Broken::from(error).to_string())
     }
 }
@@ -180,6 +182,20 @@ impl From<TreeError> for Broken {
         match error {
             TreeError::Untrusted(untrusted) => Self::Untrusted(untrusted),
             TreeError::Read { path, cause } => Self::Read { path, cause },
+        }
+    }
+}
+
+/// SHA-256 of a program, which may be of any size.
+fn program_digest(program: &mut impl io::Read) -> io::Result<[u8; 32]> {
+    let mut hash = Sha256::new();
+    let mut buffer = [0; 8192];
+    loop {
+        match program.read(&mut buffer) {
+            Ok(0) => return Ok(hash.finalize().into()),
+            Ok(count) => hash.update(buffer.get(..count).unwrap_or_default()),
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
+            Err(cause) => return Err(cause),
         }
     }
 }

@@ -10,6 +10,7 @@ mod units;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use sha2::{Digest, Sha256};
 use toml::Spanned;
 use toml::de::DeTable;
 
@@ -32,11 +33,11 @@ pub trait Companions {
     /// Why there is none, in words for people.
     fn text(&self, name: &CompanionName) -> Result<String, String>;
 
-    /// Whether there is a program that can be run.
+    /// SHA-256 of a program that can be run.
     ///
     /// # Errors
     /// Why there is none, in words for people.
-    fn program(&self, name: &CompanionName) -> Result<(), String>;
+    fn program(&self, name: &CompanionName) -> Result<[u8; 32], String>;
 }
 
 /// What came of checking a descriptor.
@@ -57,11 +58,12 @@ pub fn check(name: &str, text: &str, companions: &dyn Companions) -> Checked {
         names(&service, name, &mut findings);
         ports::check(&service, &mut findings);
         places::check(&service, &mut findings);
-        units::check(&service, companions, &mut texts, &mut findings);
+        let program = units::check(&service, companions, &mut texts, &mut findings);
         options::check(&service, &mut findings);
         service.common.check(&service.common.span, &mut findings);
         templates::check(&service, companions, &mut texts, &mut findings);
-        ServiceDescriptor::new(service, texts)
+        let digest = digest(text, &texts, program);
+        ServiceDescriptor::new(service, texts, digest)
     });
     let descriptor = found.filter(|_| !findings.has_error());
     Checked { descriptor, findings: findings.sorted() }
@@ -101,6 +103,17 @@ fn version(root: &Spanned<DeTable<'_>>, findings: &mut Findings) -> Option<()> {
     let hint = if number > FORMAT { format!("{known}; a newer one is needed") } else { known };
     findings.tell(Rule::FormatVersion, &value.span(), format!("there is no format {number} here")).hint(hint);
     None
+}
+
+/// SHA-256 of all that a service is made of, each part with its length: two in a row are not one.
+fn digest(text: &str, companions: &BTreeMap<CompanionName, String>, program: Option<[u8; 32]>) -> [u8; 32] {
+    let named = companions.iter().flat_map(|(name, text)| [name.as_str().as_bytes(), text.as_bytes()]);
+    let mut hash = Sha256::new();
+    for part in std::iter::once(text.as_bytes()).chain(named).chain(program.as_ref().map(|digest| &digest[..])) {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
 }
 
 fn names(service: &Service, expected: &str, findings: &mut Findings) {

@@ -108,11 +108,19 @@ impl Service {
 pub struct ServiceDescriptor {
     service: Service,
     templates: BTreeMap<CompanionName, String>,
+    digest: [u8; 32],
 }
 
 impl ServiceDescriptor {
-    pub(super) const fn new(service: Service, templates: BTreeMap<CompanionName, String>) -> Self {
-        Self { service, templates }
+    pub(super) const fn new(service: Service, templates: BTreeMap<CompanionName, String>, digest: [u8; 32]) -> Self {
+        Self { service, templates, digest }
+    }
+
+    /// SHA-256 of all that it is made of: its text, its templates, its unit and its program. Whoever has the same has the
+    /// same service.
+    #[must_use]
+    pub const fn digest(&self) -> [u8; 32] {
+        self.digest
     }
 
     /// The text of a companion: a template, or a provided unit.

@@ -92,6 +92,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
         };
     }
     let report = Report::begin(arguments.act, service)?;
+    let begun = report.begun();
+    // What closes goes on even where nothing can be written.
+    if matches!(arguments.act, Act::Install | Act::Apply) {
+        begun?;
+    }
     let begun = Ledger::open(service);
     let ledger = match begun {
         Ok(ledger) => ledger,

@@ -21,6 +21,7 @@ use super::report::Told;
 use super::units::{self, Chosen, State};
 use super::users::{Owner, user_number};
 use super::wishes::{self, Wishes};
+use super::withdraw::withdraw;
 use super::{firewall, keys, last_words, packages};
 use crate::descriptor::{Debian, Moment, OptionKind, RenderedFile, Scope, ServiceDescriptor};
 
@@ -49,7 +50,14 @@ pub(super) fn apply(work: &mut Work) -> Result<Told, Error> {
     let layout = Layout::new(&descriptor, wishes.is_kept)?;
     let folders = descriptor.folder_mounts(&wishes.values);
 
-    let before = Applied::read(&work.report.directory)?;
+    let before = match Applied::read(&work.report.directory)? {
+        // Nobody would remember the other one.
+        Some(before) if before.is_of_another(unit.as_ref()) => {
+            withdraw(work)?;
+            None
+        }
+        before => before,
+    };
     let mut after = Applied::pending(unit.as_ref(), &descriptor, &wishes);
     let moves = layout.moves()?;
     if moves && let Some(unit) = unit.as_ref().filter(|_| is_running) {
@@ -67,7 +75,7 @@ pub(super) fn apply(work: &mut Work) -> Result<Told, Error> {
     let files = lay_files(work, &rendered)?;
     let lan = wishes.access.lan.then(|| firewall::LAN.join(" "));
     let drop_in = mounts::drop_in(&descriptor, &files, &folders, &layout, lan.as_deref());
-    after.describe(&drop_in, unit.as_ref(), &rendered);
+    after.describe(&drop_in, unit.as_ref(), &descriptor, &rendered);
     if let Some(unit) = &unit {
         units::lay(unit, &drop_in, &work.report.directory)?;
     }
@@ -81,7 +89,9 @@ pub(super) fn apply(work: &mut Work) -> Result<Told, Error> {
     }
     after.write_done(&work.report.directory)?;
     let unit = unit.map(|unit| unit.name);
-    Ok(Told { notes, unit, digest: Some(wishes.digest.clone()), probes: probes(&descriptor, &layout)? })
+    let (digest, digest_of_descriptor) = (wishes.digest.clone(), wishes::hex(&descriptor.digest()));
+    let probes = probes(&descriptor, &layout)?;
+    Ok(Told { notes, unit, digest: Some(digest), descriptor: Some(digest_of_descriptor), probes })
 }
 
 fn read_wishes(descriptor: &ServiceDescriptor) -> Result<Wishes, Error> {

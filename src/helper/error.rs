@@ -102,6 +102,9 @@ impl Error {
         match self {
             Self::Unknown(_) => "See `tails-server list` for the services of this computer".to_owned(),
             Self::Descriptor { service, .. } => format!("See `tails-server lint {service}`"),
+            Self::Wishes { cause: WishesError::Descriptor, .. } => {
+                "Start the controller again, which reads them anew: sudo systemctl restart tails-serverd".to_owned()
+            }
             Self::Wishes { .. } => {
                 "Start the controller again, which writes them anew: sudo systemctl restart tails-serverd".to_owned()
             }

@@ -39,6 +39,8 @@ pub(super) struct Told {
     pub(super) unit: Option<String>,
     /// SHA-256 of the wishes.
     pub(super) digest: Option<String>,
+    /// SHA-256 of the descriptor.
+    pub(super) descriptor: Option<String>,
     /// What was found out, by option.
     pub(super) probes: BTreeMap<String, String>,
 }
@@ -52,6 +54,7 @@ struct Outcome<'a> {
     hint: Option<String>,
     unit: Option<&'a str>,
     digest: Option<&'a str>,
+    descriptor: Option<&'a str>,
     probes: &'a BTreeMap<String, String>,
     log: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,20 +88,30 @@ impl Report {
             Ok(told) => ("done", told.notes.join("; "), None, told),
             Err(error) => ("failed", crate::errors::with_causes(error), Some(error.hint()), &nothing),
         };
+        self.tell(word, message, hint, told)?;
+        self.directory.remove(PROGRESS)
+    }
+
+    /// That it has begun: what the act before has told is not so any more, however this one ends.
+    pub(super) fn begun(&self) -> Result<(), Error> {
+        self.tell("begun", "it has not told yet how it ended".to_owned(), None, &Told::default())
+    }
+
+    fn tell(&self, result: &str, message: String, hint: Option<String>, told: &Told) -> Result<(), Error> {
         let outcome = Outcome {
             format: 1,
             act: self.act.as_str(),
-            result: word,
+            result,
             message,
             hint,
             unit: told.unit.as_deref(),
             digest: told.digest.as_deref(),
+            descriptor: told.descriptor.as_deref(),
             probes: &told.probes,
             log: &self.last_words,
             installed: self.unfinished.then_some(false),
         };
-        self.write(OUTCOME, &outcome)?;
-        self.directory.remove(PROGRESS)
+        self.write(OUTCOME, &outcome)
     }
 
     fn write(&self, name: &str, what: &impl Serialize) -> Result<(), Error> {

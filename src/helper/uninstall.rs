@@ -50,7 +50,8 @@ fn remove_packages(work: &mut Work) -> Result<Vec<String>, Error> {
     work.ledger.bequeath(&left)?;
     if work.ledger.entries.needs.iter().any(|name| left.contains(name)) {
         // With Debian's own configuration most servers listen on every address.
-        let note = "packages stay, because others depend on them; their server is kept from starting (systemctl unmask)";
+        let note =
+            "packages stay, because others depend on them; their server is kept from starting (systemctl unmask)";
         return Ok(vec![note.to_owned()]);
     }
     for unit in &work.ledger.entries.guarded {

@@ -43,6 +43,8 @@ pub(super) enum WishesError {
     Service(String),
     #[error("they are of format {0}, and this program knows format 1")]
     Format(u32),
+    #[error("they are for another descriptor: its files have changed since the controller started")]
+    Descriptor,
     #[error("there is no port \"{0}\"")]
     Port(String),
     #[error("\"{0}\" is not an option of this service")]
@@ -63,6 +65,7 @@ pub(super) enum WishesError {
 struct Written {
     format: u32,
     service: String,
+    descriptor: String,
     address: Option<String>,
     #[serde(default)]
     options: BTreeMap<String, Value>,
@@ -112,8 +115,15 @@ pub(super) fn read(directory: &Path, owner: u32, service: &ServiceDescriptor) ->
     if written.service != service.name.as_str() {
         return Err(WishesError::Service(written.service.escape_debug().to_string()));
     }
-    let digest = Sha256::digest(&*bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    judge(&written, service, digest)
+    if written.descriptor != hex(&service.digest()) {
+        return Err(WishesError::Descriptor);
+    }
+    judge(&written, service, hex(&Sha256::digest(&*bytes)))
+}
+
+/// A digest as it is told.
+pub(super) fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn judge(written: &Written, service: &ServiceDescriptor, digest: String) -> Result<Wishes, WishesError> {

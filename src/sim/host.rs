@@ -73,7 +73,7 @@ async fn carry_out(machine: Machine, name: ServiceName, act: HostAct) -> Result<
     machine.change_server(&name, |told| match &act {
         HostAct::Install => told.installed = true,
         HostAct::Apply(wishes) => {
-            told.applied = Applied::Wishes(wishes.digest());
+            told.applied = Applied::Wishes(wishes.digests());
             told.unit = Unit::Active;
         }
         HostAct::Withdraw => {

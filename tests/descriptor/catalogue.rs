@@ -224,3 +224,34 @@ fn replace(path: &Path, with: impl FnOnce(&Path) -> std::io::Result<()>) {
     fs::remove_file(path).unwrap();
     with(path).unwrap();
 }
+
+#[test]
+fn the_digest_of_a_descriptor_is_of_every_file_that_it_is_made_of_and_of_no_other() {
+    let directory = directory();
+    let service = directory.path().join("sftp");
+    fs::create_dir(&service).unwrap();
+    fs::set_permissions(&service, fs::Permissions::from_mode(0o755)).unwrap();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/services/sftp");
+    let files: Vec<_> = fs::read_dir(shipped).unwrap().map(|file| file.unwrap().path()).collect();
+    for file in &files {
+        let path = service.join(file.file_name().unwrap());
+        fs::copy(file, &path).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let digest = || {
+        let catalog = Catalog::load(&[source(directory.path(), Origin::Admin)], us());
+        catalog.get("sftp").unwrap().descriptor.as_ref().unwrap().digest()
+    };
+    let mut seen = vec![digest()];
+    fs::write(service.join("README"), "not of it").unwrap();
+    assert_eq!(seen, [digest()]);
+    for file in &files {
+        let path = service.join(file.file_name().unwrap());
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text + "\n# Edited.\n").unwrap();
+        let edited = digest();
+        assert!(!seen.contains(&edited), "{}", file.display());
+        seen.push(edited);
+    }
+    assert_eq!(seen.len(), 5);
+}

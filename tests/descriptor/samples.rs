@@ -6,6 +6,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
 use tails_server::descriptor::{CompanionName, Companions, OptionKind, OptionValues, ServiceDescriptor, check};
 use tails_server_state::OnionAddress;
 
@@ -42,8 +43,8 @@ impl Companions for InMemory {
         self.0.get(name.as_str()).cloned().ok_or_else(|| "there is no such file".to_owned())
     }
 
-    fn program(&self, name: &CompanionName) -> Result<(), String> {
-        self.text(name).map(drop)
+    fn program(&self, name: &CompanionName) -> Result<[u8; 32], String> {
+        self.text(name).map(|text| Sha256::digest(text).into())
     }
 }
 
@@ -55,8 +56,8 @@ impl Companions for OnDisk {
         fs::read_to_string(self.0.join(name.as_str())).map_err(|cause| cause.to_string())
     }
 
-    fn program(&self, name: &CompanionName) -> Result<(), String> {
-        self.text(name).map(drop)
+    fn program(&self, name: &CompanionName) -> Result<[u8; 32], String> {
+        self.text(name).map(|text| Sha256::digest(text).into())
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tails_box::{Answer, Machine, Options, Release, wait_until};
+use tails_server::descriptor::{Catalog, Origin, Source, Trust};
 
 /// How long anything may take that should happen by itself. The machines are shared and slow at times.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
@@ -219,10 +220,20 @@ impl Host {
     }
 }
 
+/// SHA-256 of the descriptor of a service in this directory, as the controller tells it.
+pub(crate) fn digest(directory: &Path, service: &str) -> String {
+    let path = directory.to_owned();
+    let trust = Trust::RootAnd(rustix::process::geteuid().as_raw());
+    let catalog = Catalog::load(&[Source { path, origin: Origin::Vendor }], trust);
+    let descriptor = catalog.get(service).and_then(|entry| entry.descriptor.as_ref().ok());
+    descriptor.unwrap().digest().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Wishes without a word about options.
 pub(crate) fn wishes(service: &str, options: Value) -> Value {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/services");
     json!({
-        "format": 1, "service": service, "address": ADDRESS, "options": options, "virtual-ports": {},
+        "format": 1, "service": service, "descriptor": digest(&shipped, service), "address": ADDRESS, "options": options, "virtual-ports": {},
         "persistence": false, "allow-localhost": true, "allow-lan": false,
     })
 }

@@ -12,6 +12,7 @@
 mod apt;
 mod choices;
 mod durable;
+mod edited;
 mod host;
 mod killed;
 mod last_words;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::controller::{ActKind, Applied, Digest, LastWords, Progress};
+use crate::controller::{ActKind, Applied, Digest, Digests, LastWords, Progress};
 
 /// The format that is understood.
 const FORMAT: u32 = 1;
@@ -26,6 +26,8 @@ pub(super) struct Outcome {
     pub(super) unit: Option<String>,
     #[serde(default)]
     digest: Option<String>,
+    #[serde(default)]
+    descriptor: Option<String>,
     #[serde(default)]
     pub(super) probes: BTreeMap<String, String>,
     #[serde(default)]
@@ -56,13 +58,21 @@ impl Outcome {
         self.result == "done"
     }
 
+    /// Whether its act has not said how it ended.
+    pub(super) fn is_begun(&self) -> bool {
+        self.result == "begun"
+    }
+
+    fn digests(&self) -> Option<Digests> {
+        let read = |text: &Option<String>| Digest::from_hex(text.as_deref()?);
+        Some(Digests { wishes: read(&self.digest)?, descriptor: read(&self.descriptor)? })
+    }
+
     /// What is in force after it, as far as it says.
     pub(super) fn applied(&self) -> Applied {
         let act = ActKind::ALL.into_iter().find(|act| act.as_str() == self.act);
         match (act, self.is_done()) {
-            (Some(ActKind::Apply), true) => {
-                self.digest.as_deref().and_then(Digest::from_hex).map_or(Applied::Unknown, Applied::Wishes)
-            }
+            (Some(ActKind::Apply), true) => self.digests().map_or(Applied::Unknown, Applied::Wishes),
             // An installation starts nothing, whether it succeeds or not.
             (Some(ActKind::Install), _) | (Some(ActKind::Withdraw | ActKind::Uninstall), true) => Applied::Nothing,
             (Some(ActKind::Apply | ActKind::Withdraw | ActKind::Uninstall), false) | (None, _) => Applied::Unknown,
@@ -88,9 +98,14 @@ mod tests {
     #[test]
     fn what_is_in_force_follows_from_the_last_act_and_what_is_not_certain_is_unknown() {
         let digest = Digest::from_bytes([7; 32]);
-        let more = format!(r#","digest":"{}","unit":"mumble-server.service","probes":{{"a":"b"}}"#, digest.hex());
+        let digests = Digests { wishes: digest, descriptor: Digest::from_bytes([8; 32]) };
+        let wishes = format!(r#","digest":"{}""#, digest.hex());
+        let unit = r#""unit":"mumble-server.service","probes":{"a":"b"}"#;
+        let more = format!(r#"{wishes},"descriptor":"{}",{unit}"#, digests.descriptor.hex());
         for (act, result, more, applied) in [
-            ("apply", "done", more.as_str(), Applied::Wishes(digest)),
+            ("apply", "done", more.as_str(), Applied::Wishes(digests)),
+            ("apply", "done", wishes.as_str(), Applied::Unknown),
+            ("apply", "begun", more.as_str(), Applied::Unknown),
             ("apply", "done", "", Applied::Unknown),
             ("apply", "done", r#","digest":"xx""#, Applied::Unknown),
             ("apply", "failed", more.as_str(), Applied::Unknown),

@@ -43,10 +43,13 @@ fn next_act(desired: &Desired, observed: &Observed, name: &ServiceName, known: &
     let told = &known.told;
     // What another service of its name had goes before anything is installed for this one.
     let service = desired.service(name).filter(|_| desired.uninstall(name) != Some(Uninstall::Removed));
-    let wanted = service.filter(|service| service.wish == Wish::Enabled).and_then(|_| desired.intent(name));
+    let has_failed = observed.host.failed.contains_key(name);
+    // What could not be configured is not left running as it was before: nobody wishes that.
+    let wanted = service.filter(|service| service.wish == Wish::Enabled && !has_failed);
+    let wanted = wanted.and_then(|_| desired.intent(name));
     match wanted {
         Some(Intent::Hosted(_)) if !told.installed => Some(ActKind::Install),
-        Some(Intent::Hosted(digest)) if told.applied != Applied::Wishes(*digest) => Some(ActKind::Apply),
+        Some(Intent::Hosted(wished)) if told.applied != Applied::Wishes(*wished) => Some(ActKind::Apply),
         Some(Intent::Hosted(_)) if known.has_ended() && known.restart_at <= observed.now => Some(ActKind::Apply),
         Some(Intent::Hosted(_)) => None,
         Some(Intent::Unusable(_) | Intent::Ports) | None => {

@@ -177,11 +177,20 @@ pub enum Applied {
     Nothing,
     /// An act was interrupted, or failed: nobody knows.
     Unknown,
-    /// The wishes with this digest.
-    Wishes(Digest),
+    /// These wishes, for this descriptor.
+    Wishes(Digests),
 }
 
-/// SHA-256 of rendered wishes.
+/// What a server is configured by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digests {
+    /// Of the wishes, which name the descriptor.
+    pub wishes: Digest,
+    /// Of the descriptor: what the server is, and where it listens.
+    pub descriptor: Digest,
+}
+
+/// A SHA-256, of rendered wishes or of a descriptor with all that is beside it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Digest([u8; 32]);
 

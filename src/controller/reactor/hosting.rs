@@ -10,7 +10,7 @@ use tracing::{debug, warn};
 use super::Reactor;
 use super::steps::StepEnd;
 use crate::controller::observed::Generation;
-use crate::controller::ports::{ActKind, Applied, Digest, Host, HostAct, HostError, Listening, Tor};
+use crate::controller::ports::{ActKind, Applied, Digests, Host, HostAct, HostError, Listening, Tor};
 use crate::controller::remember;
 use crate::controller::repertoire::Intent;
 use crate::controller::status::{Outlook, Problem};
@@ -29,14 +29,14 @@ pub(super) struct ActEnd {
     name: ServiceName,
     kind: ActKind,
     /// What was to be in force afterwards.
-    digest: Option<Digest>,
+    digests: Option<Digests>,
     result: Result<(), HostError>,
 }
 
 impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
     pub(super) fn begin_act(&mut self, name: ServiceName, kind: ActKind) {
         let generation = self.observed.host.generation;
-        self.observed.host.busy.insert(name.clone(), kind);
+        self.observed.host.act_begins(&name, kind);
         let host = Arc::clone(&self.host);
         let (store, repertoire) = (Arc::clone(&self.store), Arc::clone(&self.repertoire));
         self.steps.spawn(async move {
@@ -55,25 +55,25 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
                     }
                 }
             };
-            let digest = match &act {
-                Ok(HostAct::Apply(wishes)) => Some(wishes.digest()),
+            let digests = match &act {
+                Ok(HostAct::Apply(wishes)) => Some(wishes.digests()),
                 Ok(HostAct::Install | HostAct::Withdraw | HostAct::Uninstall) | Err(_) => None,
             };
             let result = match act {
                 Ok(act) => host.carry_out(generation, name.clone(), act).await,
                 Err(cause) => Err(cause),
             };
-            StepEnd::Act(ActEnd { generation, name, kind, digest, result })
+            StepEnd::Act(ActEnd { generation, name, kind, digests, result })
         });
     }
 
     pub(super) fn act_ended(&mut self, end: ActEnd) {
-        let ActEnd { generation, name, kind, digest, result } = end;
+        let ActEnd { generation, name, kind, digests, result } = end;
         self.observed.host.act_ended(&name, kind, self.observed.now);
         if generation != self.observed.host.generation {
             return;
         }
-        let result = result.and_then(|()| self.has_come_about(&name, kind, digest));
+        let result = result.and_then(|()| self.has_come_about(&name, kind, digests));
         match &result {
             Ok(()) if kind == ActKind::Uninstall => self.forget_uninstall(name),
             Ok(()) => self.host_retries.forget(&name),
@@ -88,7 +88,7 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
     }
 
     /// Whether the facts say that an act that succeeded has done what it is for. Trying again at once would only spin.
-    fn has_come_about(&self, name: &ServiceName, kind: ActKind, digest: Option<Digest>) -> Result<(), HostError> {
+    fn has_come_about(&self, name: &ServiceName, kind: ActKind, digests: Option<Digests>) -> Result<(), HostError> {
         let Some(known) = self.observed.host.services.get(name) else {
             // Of what has no descriptor any more nobody tells anything, and nothing is done but this.
             return if kind == ActKind::Uninstall { Ok(()) } else { Err(HostError::ConnectionLost) };
@@ -96,7 +96,7 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
         let told = &known.told;
         let is_so = match kind {
             ActKind::Install => told.installed,
-            ActKind::Apply => digest.is_none_or(|digest| told.applied == Applied::Wishes(digest)),
+            ActKind::Apply => digests.is_none_or(|digests| told.applied == Applied::Wishes(digests)),
             // Packages that were there before us stay, so what is installed says nothing of it.
             ActKind::Withdraw | ActKind::Uninstall => told.applied == Applied::Nothing,
         };
@@ -123,14 +123,14 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
             // An installation may wait for a network; what is to be closed is tried until it is.
             ActKind::Install | ActKind::Withdraw | ActKind::Uninstall => false,
         };
-        let outlook = if is_lasting || matches!(cause, HostError::Refused { .. }) && !is_clearing {
-            // Without a time to try again.
-            self.host_retries.fail(name.clone(), Outlook::Lasting);
-            Outlook::Lasting
+        let problem = |outlook| Problem { message: cause.to_string(), hint, outlook };
+        if is_lasting || matches!(cause, HostError::Refused { .. }) && !is_clearing {
+            // What is in force of it is withdrawn next, with retries of its own.
+            self.host_retries.forget(&name);
+            self.observed.host.failed.insert(name, problem(Outlook::Lasting));
         } else {
-            Outlook::Retrying
-        };
-        self.observed.host.held.insert(name, Problem { message: cause.to_string(), hint, outlook });
+            self.observed.host.held.insert(name, problem(Outlook::Retrying));
+        }
     }
 
     /// A person asked for something about this service: whatever failed before is worth another try at once.
@@ -146,12 +146,7 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
             let is_hosted = matches!(self.desired.intent(name), Some(Intent::Hosted(_)));
             !is_hosted || self.desired.service(name).is_none_or(|service| service.wish == Wish::Disabled)
         };
-        let released: Vec<_> = self.observed.host.held.iter().filter(|(name, _)| unwanted(name)).collect();
-        let released: Vec<_> = released
-            .into_iter()
-            .filter(|(_, problem)| problem.outlook == Outlook::Lasting)
-            .map(|(name, _)| name.clone())
-            .collect();
+        let released: Vec<_> = self.observed.host.failed.keys().filter(|name| unwanted(name)).cloned().collect();
         released.iter().for_each(|name| self.pardon_act(name));
     }
 }

@@ -34,9 +34,9 @@ pub(super) fn hosting(desired: &Desired, service: &StoredService, observed: &Obs
         Intent::Ports => return Some(Hosting { installed: Some(true), ..Hosting::default() }),
         // What nobody describes can not be told to be installed.
         Intent::Unusable(_) => (observed.host.known(name).filter(|_| desired.repertoire().find(name).is_ok()), None),
-        Intent::Hosted(digest) => {
+        Intent::Hosted(wished) => {
             let is_wanted = service.wish == Wish::Enabled && observed.host.known(name).is_some();
-            let is_done = observed.host.runs_as(name, digest) && !observed.host.busy.contains_key(name);
+            let is_done = observed.host.runs_as(name, wished) && !observed.host.busy.contains_key(name);
             (observed.host.known(name), is_wanted.then_some(is_done))
         }
     };
@@ -56,8 +56,7 @@ pub(super) fn hosting(desired: &Desired, service: &StoredService, observed: &Obs
 /// Whether no retry can mend what keeps its server from running.
 pub(super) fn has_failed(desired: &Desired, name: &ServiceName, observed: &Observed) -> bool {
     let is_unusable = matches!(desired.intent(name), Some(Intent::Unusable(_)));
-    let is_lasting = |problem: &Problem| problem.outlook == Outlook::Lasting;
-    is_unusable || is_hosted(desired, name) && observed.host.held.get(name).is_some_and(is_lasting)
+    is_unusable || is_hosted(desired, name) && observed.host.failed.contains_key(name)
 }
 
 /// Whether its server is not installed yet.
@@ -72,12 +71,17 @@ pub(super) fn problem(desired: &Desired, name: &ServiceName, observed: &Observed
     match desired.intent(name)? {
         Intent::Ports => None,
         Intent::Unusable(problem) => Some(problem.clone()),
-        Intent::Hosted(_) => match (&observed.host.connection, observed.host.held.get(name)) {
+        Intent::Hosted(_) => match (&observed.host.connection, why_held(name, observed)) {
             (HostConnection::Lost(why), _) => Some(unreachable(why)),
             (HostConnection::Pending | HostConnection::Up, Some(problem)) => Some(problem.clone()),
             (HostConnection::Pending | HostConnection::Up, None) => ended(name, observed),
         },
     }
+}
+
+/// Why nothing is done for it, for now or for good.
+fn why_held<'a>(name: &ServiceName, observed: &'a Observed) -> Option<&'a Problem> {
+    observed.host.failed.get(name).or_else(|| observed.host.held.get(name))
 }
 
 /// Whether something of it may be up on the host. What nobody can say counts as up.
@@ -110,14 +114,12 @@ fn unreachable(why: &str) -> Problem {
 /// That nobody listens, where that is the server's fault.
 pub(super) fn silence(desired: &Desired, service: &StoredService, observed: &Observed) -> Option<Problem> {
     let name = service.record.name();
-    if !is_hosted(desired, name) {
-        return nobody_listens(service, observed);
-    }
+    let Some(Intent::Hosted(wished)) = desired.intent(name) else { return nobody_listens(service, observed) };
     if let Some(taken) = taken(service, observed) {
         return Some(taken);
     }
     // A server that is being started does not listen yet.
-    if !observed.host.runs(name) || observed.host.busy.contains_key(name) {
+    if !observed.host.runs(name, &wished.descriptor) || observed.host.busy.contains_key(name) {
         return None;
     }
     let problem = nobody_listens(service, observed)?;

@@ -53,13 +53,13 @@ impl Companions for Beside {
         Ok(text)
     }
 
-    fn program(&self, name: &CompanionName) -> Result<(), String> {
-        let about = std::fs::metadata(self.directory.join(name.as_str())).map_err(|cause| words(&cause))?;
-        if about.is_file() && about.permissions().mode() & 0o100 != 0 {
-            Ok(())
-        } else {
-            Err("it is not executable".to_owned())
+    fn program(&self, name: &CompanionName) -> Result<[u8; 32], String> {
+        let path = self.directory.join(name.as_str());
+        let about = std::fs::metadata(&path).map_err(|cause| words(&cause))?;
+        if !about.is_file() || about.permissions().mode() & 0o100 == 0 {
+            return Err("it is not executable".to_owned());
         }
+        File::open(path).and_then(|mut program| super::program_digest(&mut program)).map_err(|cause| words(&cause))
     }
 }
 

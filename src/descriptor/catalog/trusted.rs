@@ -151,13 +151,13 @@ impl Directory {
         Ok(text)
     }
 
-    /// Whether there is a program in it.
-    pub(super) fn program(&self, name: &str) -> Result<(), TreeError> {
-        let (file, path) = self.file(name)?;
+    /// SHA-256 of a program in it.
+    pub(super) fn program(&self, name: &str) -> Result<[u8; 32], TreeError> {
+        let (mut file, path) = self.file(name)?;
         if stat(&file, &path)?.st_mode & 0o100 == 0 {
             return Err(TreeError::Read { path, cause: io::ErrorKind::PermissionDenied.into() });
         }
-        Ok(())
+        super::program_digest(&mut file).map_err(|cause| TreeError::Read { path, cause })
     }
 
     fn file(&self, name: &str) -> Result<(File, PathBuf), TreeError> {

@@ -10,19 +10,24 @@ use crate::descriptor::option::OptionKind;
 use crate::descriptor::service::Service;
 use crate::descriptor::tables::{KeyPairKind, Unit};
 
+/// SHA-256 of the hook, if there is one.
 pub(super) fn check(
     service: &Service,
     companions: &dyn Companions,
     texts: &mut BTreeMap<CompanionName, String>,
     findings: &mut Findings,
-) {
+) -> Option<[u8; 32]> {
+    let mut program = None;
     if let Some(unit) = &service.unit {
         check_unit(unit, companions, texts, findings);
     }
     if let Some(hook) = &service.hook {
-        if let Err(reason) = companions.program(&hook.program) {
-            let message = format!("the program \"{}\" can not be run: {reason}", *hook.program);
-            findings.tell(Rule::CompanionMissing, &hook.program.span, message);
+        match companions.program(&hook.program) {
+            Ok(digest) => program = Some(digest),
+            Err(reason) => {
+                let message = format!("the program \"{}\" can not be run: {reason}", *hook.program);
+                findings.tell(Rule::CompanionMissing, &hook.program.span, message);
+            }
         }
         if hook.moments.is_empty() {
             findings.tell(Rule::FieldEmpty, &hook.moments.span, "the program is never called");
@@ -31,6 +36,7 @@ pub(super) fn check(
     let names = service.key_pair.iter().map(|pair| (pair.name.as_str(), &pair.name.span));
     doubled(Rule::KeyPairName, "a key pair", names, findings);
     check_probes(service, findings);
+    program
 }
 
 fn check_unit(

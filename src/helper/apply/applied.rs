@@ -26,7 +26,7 @@ pub(in crate::helper) struct Applied {
     pub(in crate::helper) is_provided: bool,
     /// Whether all of it was done: what is pending says nothing of what runs.
     is_done: bool,
-    /// Digest of the unit with its drop-in.
+    /// Digest of the unit with its drop-in, and of the descriptor.
     frame: String,
     /// Digest of the files.
     files: String,
@@ -69,10 +69,24 @@ impl Applied {
     }
 
     /// Adds what was rendered.
-    pub(super) fn describe(&mut self, drop_in: &str, unit: Option<&Chosen<'_>>, rendered: &[RenderedFile<'_>]) {
+    pub(super) fn describe(
+        &mut self,
+        drop_in: &str,
+        unit: Option<&Chosen<'_>>,
+        descriptor: &ServiceDescriptor,
+        rendered: &[RenderedFile<'_>],
+    ) {
         let provided = unit.and_then(|unit| unit.provided).unwrap_or_default();
-        self.frame = digest([drop_in.as_bytes(), provided.as_bytes()]);
+        // Of the whole descriptor: its program may do something else with the same files.
+        self.frame = digest([drop_in.as_bytes(), provided.as_bytes(), &descriptor.digest()]);
         self.files = digest(rendered.iter().map(|file| file.contents.expose().as_bytes()));
+    }
+
+    /// Whether it has a unit, and it is not this one.
+    pub(super) fn is_of_another(&self, unit: Option<&Chosen<'_>>) -> bool {
+        let is_this =
+            |unit: &Chosen<'_>| self.unit.as_ref() == Some(&unit.name) && self.is_provided == unit.provided.is_some();
+        self.unit.is_some() && !unit.is_some_and(is_this)
     }
 
     /// What it takes to come here from what was applied before.

@@ -25,8 +25,8 @@ impl Companions for Beside {
         self.0.get(name.as_str()).cloned().ok_or_else(|| "there is no such file".to_owned())
     }
 
-    fn program(&self, name: &CompanionName) -> Result<(), String> {
-        self.text(name).map(drop)
+    fn program(&self, name: &CompanionName) -> Result<[u8; 32], String> {
+        self.text(name).map(|_| [0; 32])
     }
 }
 

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tails_server_state::{Allow, Autostart, LocalAccess, Persistence, ServiceKind, ServiceRecord, StoredService};
 
 use crate::controller::hosted::HostConnection;
-use crate::controller::ports::{ActKind, Applied, Digest, HostedService, LastWords, Unit, Visitors};
+use crate::controller::ports::{ActKind, Applied, Digest, Digests, HostedService, LastWords, Unit, Visitors};
 use crate::controller::repertoire::Intent;
 use crate::controller::shape::{Audience, OnionShape};
 use crate::controller::status::{Outlook, Problem};
@@ -16,8 +16,12 @@ use crate::controller::{Bootstrap, Connection, HsDir, OnionFacts, Publication, S
 
 use super::*;
 
-const WISHED: Digest = Digest::from_bytes([1; 32]);
-const OTHER: Digest = Digest::from_bytes([2; 32]);
+const DESCRIPTOR: Digest = Digest::from_bytes([0; 32]);
+const WISHED: Digests = Digests { wishes: Digest::from_bytes([1; 32]), descriptor: DESCRIPTOR };
+/// Other options.
+const OTHER: Digests = Digests { wishes: Digest::from_bytes([2; 32]), descriptor: DESCRIPTOR };
+/// Another service, perhaps.
+const FOREIGN: Digests = Digests { wishes: Digest::from_bytes([3; 32]), descriptor: Digest::from_bytes([4; 32]) };
 
 /// Everything that can be so or not so about one described service, independently of what makes sense.
 #[derive(Debug, Clone)]
@@ -35,6 +39,7 @@ struct Situation {
     added: bool,
     busy: bool,
     act: Option<ActKind>,
+    before: Option<Digests>,
     held: Option<Outlook>,
     uninstall: Option<Uninstall>,
 }
@@ -54,6 +59,7 @@ const PUBLISHED: Situation = Situation {
     added: true,
     busy: false,
     act: None,
+    before: None,
     held: None,
     uninstall: None,
 };
@@ -116,13 +122,18 @@ impl Situation {
                 last_words: LastWords::default(),
             };
             let mut known = HostedFacts::new(told, now);
+            known.before = self.before.map_or(known.before, Applied::Wishes);
             if self.paused {
                 known.restart_at = now + Duration::from_secs(1);
             }
             observed.host.services.insert(name(), known);
         }
         observed.host.busy.extend(self.act.map(|act| (name(), act)));
-        observed.host.held.extend(self.held.map(|outlook| (name(), problem(outlook))));
+        match self.held {
+            Some(Outlook::Retrying) => drop(observed.host.held.insert(name(), problem(Outlook::Retrying))),
+            Some(Outlook::Lasting) => drop(observed.host.failed.insert(name(), problem(Outlook::Lasting))),
+            None => {}
+        }
         let stored = |wish| StoredService { record, address: address(), wish, clients: Vec::new(), enabled_at: 0 };
         let desired: Desired = self.wish.map(stored).into_iter().collect();
         let intent = if self.usable { Intent::Hosted(WISHED) } else { Intent::Unusable(problem(Outlook::Lasting)) };
@@ -201,6 +212,35 @@ fn each_situation_has_its_state_and_its_next_step() {
         // Other options: it stays in Tor until its server starts again.
         (Situation { applied: Applied::Wishes(OTHER), ..PUBLISHED }, State::Starting, act(ActKind::Apply)),
         (Situation { applied: Applied::Wishes(OTHER), ..running.clone() }, State::Starting, act(ActKind::Apply)),
+        // The act that applies them has begun, and has not ended.
+        (
+            Situation { applied: Applied::Unknown, act: Some(ActKind::Apply), before: Some(OTHER), ..PUBLISHED },
+            State::Starting,
+            Vec::new(),
+        ),
+        // Another descriptor: what runs may be another program, and is not published, not for a moment.
+        (Situation { applied: Applied::Wishes(FOREIGN), ..PUBLISHED }, State::Starting, remove(Visitors::Stay)),
+        (
+            Situation { applied: Applied::Wishes(FOREIGN), added: false, ..PUBLISHED },
+            State::Starting,
+            act(ActKind::Apply),
+        ),
+        (
+            Situation { applied: Applied::Unknown, act: Some(ActKind::Apply), before: Some(FOREIGN), ..PUBLISHED },
+            State::Starting,
+            remove(Visitors::Stay),
+        ),
+        // Other options that could not be applied, ever: what it ran as before is closed.
+        (
+            Situation { held: Some(Outlook::Lasting), applied: Applied::Wishes(OTHER), ..PUBLISHED },
+            State::Failed,
+            remove(Visitors::Stay),
+        ),
+        (
+            Situation { held: Some(Outlook::Lasting), applied: Applied::Unknown, added: false, ..PUBLISHED },
+            State::Failed,
+            act(ActKind::Withdraw),
+        ),
         // The way down: in Tor first.
         (disabled.clone(), State::Stopping, remove(Visitors::Leave)),
         (Situation { busy: true, ..disabled.clone() }, State::Stopping, nothing.clone()),
@@ -272,7 +312,8 @@ fn situations() -> impl Strategy<Value = Situation> {
         Just(Applied::Nothing),
         Just(Applied::Unknown),
         Just(Applied::Wishes(WISHED)),
-        Just(Applied::Wishes(OTHER))
+        Just(Applied::Wishes(OTHER)),
+        Just(Applied::Wishes(FOREIGN))
     ];
     let unit = prop_oneof![
         Just(Unit::Inactive),
@@ -302,6 +343,7 @@ fn situations() -> impl Strategy<Value = Situation> {
                 added,
                 busy,
                 act,
+                before: None,
                 held,
                 uninstall,
             }
@@ -318,7 +360,8 @@ proptest! {
         let steps = situation.planned();
         prop_assert!(steps.len() <= 1, "one service, one step: {steps:?}");
         let is_owed = situation.uninstall == Some(Uninstall::Removed);
-        let wanted = situation.wish == Some(Wish::Enabled) && situation.usable && !is_owed;
+        let has_failed = situation.held == Some(Outlook::Lasting);
+        let wanted = situation.wish == Some(Wish::Enabled) && situation.usable && !is_owed && !has_failed;
         let runs = situation.host && situation.told && situation.unit == Unit::Active;
         match steps.first() {
             Some(Step::AddOnion(..)) => {
@@ -329,7 +372,7 @@ proptest! {
                 // What has no descriptor any more is uninstalled, and nothing else, though nobody tells of it.
                 prop_assert!(situation.told || *kind == ActKind::Uninstall);
                 prop_assert!(situation.host && !situation.busy);
-                prop_assert!(situation.act.is_none() && situation.held.is_none());
+                prop_assert!(situation.act.is_none() && situation.held != Some(Outlook::Retrying));
                 match kind {
                     ActKind::Install => prop_assert!(wanted && !situation.installed),
                     ActKind::Apply => prop_assert!(wanted && situation.installed),
