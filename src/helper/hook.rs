@@ -10,7 +10,7 @@ use super::users::Owner;
 use crate::descriptor::{self, Moment, OptionSpec, OptionValues};
 
 /// Where the hook finds the values of the options, in the directory of the service.
-const OPTIONS: &str = "options";
+pub(super) const OPTIONS: &str = "options";
 
 /// A program that is told what happens.
 #[derive(Debug, Clone)]

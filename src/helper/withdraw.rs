@@ -4,6 +4,7 @@
 use super::act::Work;
 use super::apply::{Applied, FILES};
 use super::error::Error;
+use super::hook::OPTIONS;
 use super::report::Told;
 use super::{firewall, units};
 use crate::descriptor::Moment;
@@ -27,6 +28,8 @@ pub(super) fn withdraw(work: &mut Work) -> Result<Told, Error> {
     }
     firewall::close(state)?;
     state.remove_all(FILES)?;
+    // Of a hook that was killed with us; nobody may call it again.
+    state.remove_all(OPTIONS)?;
     work.ledger.strike_scaffold()?;
     // The last: until here a crash leaves what the next run needs to know.
     Applied::forget(&work.report.directory)?;
