@@ -51,6 +51,7 @@ fn what_is_kept_comes_back_after_a_reboot_with_all_that_was_chosen_and_what_is_a
         let (address, password) = (system.address("mumble"), system.option("mumble", "server-password"));
 
         system.reboot();
+        let watch = system.machine.watch_listeners().unwrap();
         assert_eq!(system.names(), ["mumble"], "{release}: what is amnesic is for one boot");
         system.wait_for_state("mumble", "waiting-for-tor");
         assert_eq!(system.address("mumble"), address);
@@ -65,5 +66,6 @@ fn what_is_kept_comes_back_after_a_reboot_with_all_that_was_chosen_and_what_is_a
         system.run(&["systemctl", "restart", "nftables.service"]);
         assert!(!is_reached_from_lan(&system), "{release}");
         assert!(!system.run(&["nft", "list", "tables"]).contains("tails"), "{release}");
+        assert_eq!(watch.reachable().unwrap(), [], "{release}: whoever reaches it from the LAN is led to loopback");
     }
 }

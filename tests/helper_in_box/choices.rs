@@ -179,12 +179,13 @@ fn a_hook_that_fails_does_not_leave_a_server_open() {
         printf '\n[hook]\nprogram = "hook"\nmoments = ["withdrawn"]\n' >> "$2/service.toml" &&
         printf '#!/bin/sh\nexit 1\n' > "$2/hook" && chmod 755 "$2/hook""#;
     let own = format!("/etc/tails-server/services/{SERVICE}");
-    host.run(&["sh", "-ec", script, "hook", SERVICE, &own]);
     host.done("install", SERVICE);
     host.wish(SERVICE, &wish(&[("allow-lan", json!(true)), ("allow-localhost", json!(false))]));
     host.done("apply", SERVICE);
     host.wait_listening("127.0.0.1:6667");
     assert!(reached_from_lan(&host.machine));
+    // From here on it has a hook.
+    host.run(&["sh", "-ec", script, "hook", SERVICE, &own]);
     assert!(host.refused("withdraw", SERVICE).contains("hook"));
     assert!(!host.leads_to_loopback());
     let rules = host.run(&["nft", "list", "ruleset"]);
