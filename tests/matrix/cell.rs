@@ -72,6 +72,14 @@ fn web() -> ServiceName {
     "web".parse().unwrap()
 }
 
+/// A directory for the stores of one cell. What survives a power cut is no matter here, and waiting for a disk ten thousand
+/// times takes minutes.
+pub(crate) fn in_memory() -> TempDir {
+    let mut directory = tempfile::Builder::new();
+    let directory = directory.prefix("ts-");
+    directory.tempdir_in("/dev/shm").or_else(|_| directory.tempdir()).unwrap()
+}
+
 /// What was acknowledged, as far as it matters to whom the service is open.
 #[derive(Debug, Clone, Default)]
 struct Acknowledged {
@@ -118,7 +126,7 @@ struct Life {
 
 impl Life {
     async fn begin() -> Self {
-        let directory = tempfile::Builder::new().prefix("ts-").tempdir().unwrap();
+        let directory = in_memory();
         let crowd = vec![Some(key("alice").base32()), Some(key("bob").base32()), Some("E".repeat(52)), None];
         let model = Model::with_crowd(crowd);
         let tor = ScriptedTor::new(&directory.path().join("control"), model);

@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 fn the_visitors_of_all_disabled_services_are_looked_for_together() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let directory = tempfile::Builder::new().prefix("ts-").tempdir().unwrap();
+        let directory = crate::cell::in_memory();
         let socket = directory.path().join("control");
         let tor = ScriptedTor::new(&socket, Model::with_crowd(Vec::new()));
         tor.be_away(true);
