@@ -53,15 +53,7 @@ pub(super) async fn set(
         Ok(changed) => changed,
         Err(error) => return Err(session.failure(name, error).await),
     };
-    tell(session, name, option, changed).await?;
-    let after = show::service(session, name).await?;
-    if option.as_str() == persistence::OPTION && changed {
-        persistence::explain(session, name, services.get(name.as_str()), &after).await?;
-    }
-    if option.as_str() == AUTHORIZATION && after.client_authorization {
-        closed(session, name, &after).await?;
-    }
-    in_force(session, name, &after).await
+    come_about(session, name, option, changed, services.get(name.as_str())).await
 }
 
 pub(super) async fn reset(session: &Session, name: &ServiceName, option: &OptionName) -> Result<(), Failure> {
@@ -70,10 +62,24 @@ pub(super) async fn reset(session: &Session, name: &ServiceName, option: &Option
         Ok(changed) => changed,
         Err(error) => return Err(session.failure(name, error).await),
     };
+    come_about(session, name, option, changed, services.get(name.as_str())).await
+}
+
+/// Says what a changed option means, and waits until it is so. `before` is the service as it was, if it was remembered.
+async fn come_about(
+    session: &Session,
+    name: &ServiceName,
+    option: &OptionName,
+    changed: bool,
+    before: Option<&ServiceProperties>,
+) -> Result<(), Failure> {
     tell(session, name, option, changed).await?;
     let after = show::service(session, name).await?;
     if option.as_str() == persistence::OPTION && changed {
-        persistence::explain(session, name, services.get(name.as_str()), &after).await?;
+        persistence::explain(session, name, before, &after).await?;
+    }
+    if option.as_str() == AUTHORIZATION && after.client_authorization {
+        closed(session, name, &after).await?;
     }
     in_force(session, name, &after).await
 }

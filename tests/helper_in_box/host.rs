@@ -33,15 +33,14 @@ impl Host {
             return None;
         }
         let host = Self { machine };
-        for act in ["install", "apply", "withdraw", "uninstall"] {
-            let unit = format!("tails-server-{act}@.service");
-            host.copy(&format!("contrib/systemd/{unit}"), &format!("/usr/lib/systemd/system/{unit}"), "0644");
+        for line in include_str!("../../contrib/lib/installed-files").lines().filter(|line| !line.starts_with('#')) {
+            let [mode, from, to] = line.split_whitespace().collect::<Vec<_>>().try_into().unwrap();
+            // Without the controller: the test is in its place.
+            let is_wanted = !from.ends_with("/tails-serverd.service");
+            if is_wanted && Path::new(env!("CARGO_MANIFEST_DIR")).join(from).is_file() {
+                host.copy(from, to, mode);
+            }
         }
-        let firewall = "tails-server-firewall.service";
-        host.copy(&format!("contrib/systemd/{firewall}"), &format!("/usr/lib/systemd/system/{firewall}"), "0644");
-        host.copy("contrib/polkit/tails-server.rules", "/usr/share/polkit-1/rules.d/50-tails-server.rules", "0644");
-        host.copy("contrib/systemd/tails-server.sysusers", "/usr/lib/sysusers.d/tails-server.conf", "0644");
-        host.copy("contrib/systemd/tails-server.tmpfiles", "/usr/lib/tmpfiles.d/tails-server.conf", "0644");
         host.copy_descriptors();
         host.run(&["systemd-sysusers"]);
         host.run(&["systemd-tmpfiles", "--create", "tails-server.conf"]);
