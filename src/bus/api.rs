@@ -3,12 +3,16 @@
 //!
 //! Dictionaries (`a{sv}`) may get further keys; nothing else changes once released.
 
+mod secret;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use zbus::{DBusError, DeserializeDict, SerializeDict, Type};
+
+pub use self::secret::{MAX_SECRET, hand_over, take};
 
 /// The name on a message bus.
 pub const BUS_NAME: &str = "org.boum.tails.Server1";
