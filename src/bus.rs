@@ -7,11 +7,18 @@
 pub mod api;
 mod catalog;
 mod clock;
+mod door;
+mod face;
+mod inline;
 mod listener;
 mod manager;
+mod message_bus;
+mod objects;
 mod options;
 mod refusal;
+mod service;
 mod signals;
 mod translate;
 
 pub use listener::{ListenError, Listener};
+pub use message_bus::{MessageBus, serve};

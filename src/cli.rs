@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The command line: a client of the D-Bus API. Data goes to standard output, talk to standard error.
 
+mod agent;
 mod args;
 mod ask;
 mod change;
@@ -22,6 +23,7 @@ mod persistence;
 mod publish;
 mod remove;
 mod request;
+mod secret;
 mod session;
 mod show;
 mod source;
@@ -74,6 +76,10 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         ANSWER_PATIENCE
     };
     let session = Session::connect(arguments.bus, patience).await?;
+    let session = match verb {
+        Verb::List | Verb::Status { .. } | Verb::Watch => session,
+        _ => session.with_agent().await,
+    };
     match verb {
         Verb::Publish(request) => publish::publish(&session, request, form).await,
         Verb::List => show::list(&session, form).await,

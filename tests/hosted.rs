@@ -94,6 +94,12 @@ impl House {
         self.controller.enable(mumble()).await
     }
 
+    /// Until it is done.
+    async fn uninstall(&self) -> Result<(), RequestError> {
+        self.controller.uninstall(mumble()).await?;
+        self.controller.await_uninstalled(mumble()).await
+    }
+
     async fn disable(&self) {
         self.controller.set_wish(mumble(), Wish::Disabled).await.unwrap();
     }
@@ -483,14 +489,14 @@ fn what_is_removed_is_withdrawn_and_what_is_uninstalled_is_gone() {
         let house = House::open().await;
         house.enable().await.unwrap();
         house.until_state(State::Published).await;
-        let enabled = house.controller.uninstall(mumble()).await.unwrap_err();
+        let enabled = house.uninstall().await.unwrap_err();
         assert!(matches!(enabled, RequestError::StillEnabled(_)), "{enabled}");
         house.disable().await;
         // Once it is down: no need to wait for that.
-        house.controller.uninstall(mumble()).await.unwrap();
+        house.uninstall().await.unwrap();
         assert_eq!((house.server().installed, house.server().applied), (false, Applied::Nothing));
         // Its data may be there without its server.
-        house.controller.uninstall(mumble()).await.unwrap();
+        house.uninstall().await.unwrap();
         assert_eq!(house.acts().last_chunk(), Some(&[ActKind::Uninstall; 2]));
 
         house.enable().await.unwrap();
@@ -502,7 +508,7 @@ fn what_is_removed_is_withdrawn_and_what_is_uninstalled_is_gone() {
             let _ = tokio::time::timeout(Duration::from_secs(1), pictures.changed()).await;
         }
         assert!(house.machine.onions().is_empty() && house.controller.snapshot().services.is_empty());
-        house.controller.uninstall(mumble()).await.unwrap();
+        house.uninstall().await.unwrap();
         assert!(!house.server().installed);
         let unknown = house.controller.uninstall("mumbel".parse().unwrap()).await.unwrap_err();
         assert!(matches!(unknown, RequestError::Unknown(_)), "{unknown}");
@@ -584,7 +590,7 @@ fn without_the_host_what_is_to_be_gone_waits_for_it() {
             house.until_state(State::Published).await;
             house.machine.lose_host().await;
             goodbye.begin(&house).await;
-            let later = house.controller.uninstall(mumble()).await.unwrap_err();
+            let later = house.uninstall().await.unwrap_err();
             assert!(matches!(later, RequestError::Postponed(_)) && later.hint().is_some(), "{later}");
             let house = House::again(house.kill().await).await;
             until_done(&house, ActKind::Uninstall).await;
@@ -603,11 +609,11 @@ fn what_fails_to_be_uninstalled_is_tried_again() {
         house.disable().await;
         house.until_state(State::Disabled).await;
         house.machine.faults(|faults| faults.host.extend([failure("apt is busy"), failure("apt is busy")]));
-        let failed = house.controller.uninstall(mumble()).await.unwrap_err();
+        let failed = house.uninstall().await.unwrap_err();
         assert!(matches!(failed, RequestError::Host { .. }), "{failed}");
         assert!(house.server().installed);
-        house.controller.uninstall(mumble()).await.unwrap_err();
-        house.controller.uninstall(mumble()).await.unwrap();
+        house.uninstall().await.unwrap_err();
+        house.uninstall().await.unwrap();
         assert!(!house.server().installed);
 
         // By itself, too, and also when the system does not let us.
@@ -617,7 +623,7 @@ fn what_fails_to_be_uninstalled_is_tried_again() {
         house.until_state(State::Disabled).await;
         let denied = || HostError::Refused { act: ActKind::Uninstall, why: "polkit".to_owned() };
         house.machine.faults(|faults| faults.host.extend([denied(), denied(), failure("apt is busy")]));
-        house.controller.uninstall(mumble()).await.unwrap_err();
+        house.uninstall().await.unwrap_err();
         let before = house.acts().len();
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!((house.server().installed, house.acts().len()), (false, before + 3));
@@ -634,7 +640,7 @@ fn who_enables_a_service_again_takes_back_what_has_not_begun() {
         house.disable().await;
         house.until_state(State::Disabled).await;
         house.machine.lose_host().await;
-        house.controller.uninstall(mumble()).await.unwrap_err();
+        house.uninstall().await.unwrap_err();
         house.enable().await.unwrap();
         house.machine.start_host().await;
         house.until_state(State::Published).await;
@@ -646,7 +652,7 @@ fn who_enables_a_service_again_takes_back_what_has_not_begun() {
         assert!(!house.acts().contains(&ActKind::Uninstall));
 
         // What has begun is finished, and the service is installed anew.
-        let (gone, enabled) = tokio::join!(house.controller.uninstall(mumble()), async {
+        let (gone, enabled) = tokio::join!(house.uninstall(), async {
             while house.acts().last() != Some(&ActKind::Uninstall) {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::bus::api::{CatalogProperties, ConnectionProperties, OptionProperties, StoreProblem};
+use crate::bus::api::{CatalogProperties, ConnectionProperties, OptionProperties, Secrets, StoreProblem};
 use crate::controller::{Available, ConnectionReport, InfoLineReport, OptionReport, Problem, Snapshot};
 
 /// The services that can be had, and what is wrong with the catalogue as a whole.
@@ -29,9 +29,8 @@ fn properties(available: &Available) -> CatalogProperties {
     }
 }
 
-/// An option, with its value unless that is a secret nobody asked for.
-pub(super) fn option(report: OptionReport, secrets: bool) -> OptionProperties {
-    let is_shown = secrets || !report.is_secret;
+/// An option, with its value unless that is a secret.
+pub(super) fn option(report: OptionReport) -> OptionProperties {
     OptionProperties {
         name: report.name,
         kind: report.kind.to_owned(),
@@ -42,21 +41,31 @@ pub(super) fn option(report: OptionReport, secrets: bool) -> OptionProperties {
         fits: report.fits,
         choices: report.choices,
         default: report.default,
-        value: report.value.filter(|_| is_shown).map(|value| value.expose().to_owned()),
+        value: report.value.filter(|_| !report.is_secret).map(|value| value.expose().to_owned()),
         secret: report.is_secret,
         settable: report.is_settable,
     }
 }
 
-/// What visitors need to know, without the secrets that nobody asked for.
-pub(super) fn connection(report: &ConnectionReport, secrets: bool) -> ConnectionProperties {
-    let is_shown = |line: &InfoLineReport| secrets || !line.is_secret;
+/// What visitors need to know, without secrets.
+pub(super) fn connection(report: &ConnectionReport) -> ConnectionProperties {
     let line = |line: &InfoLineReport| {
-        let value = if is_shown(line) { line.value.expose() } else { "" };
+        let value = if line.is_secret { "" } else { line.value.expose() };
         (line.label.clone(), value.to_owned(), line.is_secret)
     };
     ConnectionProperties {
-        link: report.link.as_ref().filter(|link| is_shown(link)).map(|link| link.value.expose().to_owned()),
+        link: report.link.as_ref().filter(|link| !link.is_secret).map(|link| link.value.expose().to_owned()),
         lines: report.lines.iter().map(line).collect(),
+    }
+}
+
+/// What is secret about a service.
+pub(super) fn secrets(options: Vec<OptionReport>, report: &ConnectionReport) -> Secrets {
+    let options = options.into_iter().filter(|option| option.is_secret);
+    let lines = report.lines.iter().filter(|line| line.is_secret);
+    Secrets {
+        options: options.filter_map(|option| Some((option.name, option.value?.expose().to_owned()))).collect(),
+        link: report.link.as_ref().filter(|link| link.is_secret).map(|link| link.value.expose().to_owned()),
+        lines: lines.map(|line| (line.label.clone(), line.value.expose().to_owned())).collect(),
     }
 }

@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::geteuid;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::{debug, error, warn};
 
-use crate::bus::api::MANAGER_PATH;
-use crate::bus::manager::Manager;
-use crate::bus::signals;
+use crate::bus::door::{self, Door};
+use crate::bus::face::Face;
+use crate::bus::objects::Objects;
+use crate::bus::signals::{self, Audience};
 use crate::controller::{Controller, Snapshot};
 
 /// Clients at a time. One more is turned away: each holds a file descriptor, of which a process has 1,024.
@@ -30,9 +30,6 @@ const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
 const LAST_WORDS: Duration = Duration::from_millis(100);
 /// The pause after a failed accept: file descriptors may have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-
-/// Whom a controller that runs as a system user serves.
-const ROOT: u32 = 0;
 
 /// The socket that clients connect to. Its file is removed on drop.
 #[derive(Debug)]
@@ -138,7 +135,7 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
 fn is_allowed(stream: &UnixStream) -> bool {
     // D-Bus authenticates the user too, but zbus then lets everybody in: the kernel's word decides.
     match stream.peer_cred() {
-        Ok(peer) if peer.uid() == geteuid().as_raw() || peer.uid() == ROOT => return true,
+        Ok(peer) if door::is_ours(peer.uid()) => return true,
         Ok(peer) => warn!(uid = peer.uid(), "refused a client of another user"),
         Err(cause) => warn!(%cause, "refused a client that the kernel does not know"),
     }
@@ -166,7 +163,7 @@ impl Silent {
 
 /// A client that has authenticated.
 struct Client {
-    connection: zbus::Connection,
+    objects: Objects,
     told: Arc<Snapshot>,
     pictures: watch::Receiver<Arc<Snapshot>>,
 }
@@ -174,18 +171,17 @@ struct Client {
 impl Client {
     async fn introduce(stream: UnixStream, controller: Controller) -> zbus::Result<Self> {
         let (pictures, told) = (controller.pictures(), controller.snapshot());
-        let builder = zbus::connection::Builder::unix_stream(stream.into_std()?)
-            .server(zbus::Guid::generate())
-            .p2p()
-            .serve_at(MANAGER_PATH, Manager::new(controller));
+        let builder = zbus::connection::Builder::unix_stream(stream.into_std()?).server(zbus::Guid::generate()).p2p();
+        let face = Face { controller, door: Door::accepted() };
+        let builder = Objects::build(builder, &face, &told);
         let connection = tokio::time::timeout(HANDSHAKE_PATIENCE, builder.build())
             .await
             .map_err(|elapsed| zbus::Error::from(io::Error::from(elapsed)))??;
-        Ok(Self { connection, told, pictures })
+        Ok(Self { objects: Objects::built(connection, face), told, pictures })
     }
 
     /// Tells it of changes until it goes.
     async fn tell(self) -> zbus::Result<()> {
-        signals::forward(&self.connection, self.told, self.pictures).await
+        signals::forward(self.objects, Audience::Owner, self.told, self.pictures).await
     }
 }

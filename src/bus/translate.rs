@@ -6,7 +6,8 @@ use std::num::NonZeroU16;
 use tails_server_state::{
     Allow, AuthorizedClient, Autostart, ClientAuthorization, ClientName, ClientPublicKey, ClientSecretKey, Exposure,
     InvalidClientKey, InvalidClientName, InvalidPort, InvalidPortMap, JoinedService, NewClient, NewClientKey,
-    OnionAddress, OnionKey, Persistence, PortMap, PortMapping, SecretHeld, ServiceKind, ServiceName, VirtualPort, Wish,
+    OnionAddress, OnionKey, Persistence, PortMap, PortMapping, SecretHeld, ServiceKind, ServiceName, ServiceRecord,
+    VirtualPort, Wish,
 };
 use zeroize::Zeroizing;
 
@@ -15,8 +16,9 @@ use crate::bus::api::{
     ServiceProperties, StoreProblem, TorProperties,
 };
 use crate::bus::clock;
+use crate::bus::face::take_text;
 use crate::controller::{
-    Checked, Evidence, JoinedStatus, PublishRequest, ServiceStatus, Snapshot, TorStatus, VisitOutcome,
+    Checked, Evidence, JoinedStatus, Problem, PublishRequest, ServiceStatus, Snapshot, TorStatus, VisitOutcome,
 };
 
 pub(super) fn overview(picture: &Snapshot) -> Overview {
@@ -28,7 +30,7 @@ pub(super) fn overview(picture: &Snapshot) -> Overview {
     )
 }
 
-const fn evidence(evidence: Evidence) -> &'static str {
+pub(super) const fn evidence(evidence: Evidence) -> &'static str {
     match evidence {
         Evidence::None => "none",
         Evidence::Proven => "proven",
@@ -51,6 +53,16 @@ pub(super) fn check_answer(checked: Checked) -> CheckAnswer {
         visit_milliseconds: took.map(|took| u32::try_from(took.as_millis()).unwrap_or(u32::MAX)),
         problem,
     }
+}
+
+/// What is the matter, and what a person can do about it; that is empty if nothing is to be done.
+pub(super) fn problem(problem: &Problem) -> (String, String) {
+    (problem.message.clone(), problem.hint.clone().unwrap_or_default())
+}
+
+/// Virtual ports and their targets.
+pub(super) fn ports(record: &ServiceRecord) -> Vec<(u16, String)> {
+    record.ports().iter().map(|mapping| (mapping.virtual_port.number(), mapping.target.to_string())).collect()
 }
 
 /// The properties of a service. The names of its clients are none of them: those are for whoever asks for them.
@@ -76,12 +88,7 @@ pub(super) fn service(status: &ServiceStatus) -> ServiceProperties {
         allow_lan: access.map(|access| access.lan == Allow::Yes),
         persistence: status.record.persistence() == Persistence::Kept,
         autostart: status.record.autostart() == Autostart::On,
-        ports: status
-            .record
-            .ports()
-            .iter()
-            .map(|mapping| (mapping.virtual_port.number(), mapping.target.to_string()))
-            .collect(),
+        ports: ports(&status.record),
         uploads_confirmed: status.current.confirmed,
         uploads_attempted: status.current.attempted,
         other_confirmed: status.other.confirmed,
@@ -157,9 +164,17 @@ pub(super) fn publish_request(ports: Vec<(u16, String)>, options: PublishOptions
 }
 
 /// A service of somebody else, and the key that opens it.
-pub(super) fn join_request(request: JoinRequest) -> Result<(JoinedService, Option<ClientSecretKey>), ApiError> {
+pub(super) async fn join_request(request: JoinRequest) -> Result<(JoinedService, Option<ClientSecretKey>), ApiError> {
     let JoinRequest { name, address, key, title, ports, note, expires, persistence } = request;
-    let (key, address) = (key.map(Zeroizing::new), Zeroizing::new(address));
+    let address = Zeroizing::new(address);
+    let key = match key {
+        Some(key) => Some(take_text(key).await?),
+        None => None,
+    };
+    let note = match note {
+        Some(note) => take_text(note).await?,
+        None => Zeroizing::default(),
+    };
     let ports = ports.unwrap_or_default();
     // A list longer than any service has would only cost time to read.
     if ports.len() > PortMap::MAX {
@@ -171,7 +186,7 @@ pub(super) fn join_request(request: JoinRequest) -> Result<(JoinedService, Optio
         persistence: place(persistence.unwrap_or(false)),
         title,
         ports: ports.into_iter().map(port).collect::<Result<_, _>>()?,
-        note: note.unwrap_or_default(),
+        note: note.to_string(),
         expires,
     };
     let key = key.map(|key| ClientSecretKey::parse(&key).map_err(|cause| bad_key(&cause))).transpose()?;
@@ -191,12 +206,11 @@ pub(super) fn new_client(name: &str, public_key: &str) -> Result<NewClient, ApiE
 }
 
 /// The key of a service; nothing where there are no bytes.
-pub(super) fn onion_key(bytes: Vec<u8>) -> Result<Option<OnionKey>, ApiError> {
-    let bytes = Zeroizing::new(bytes);
+pub(super) fn onion_key(bytes: &[u8]) -> Result<Option<OnionKey>, ApiError> {
     if bytes.is_empty() {
         return Ok(None);
     }
-    let expanded = bytes.as_slice().try_into();
+    let expanded = bytes.try_into();
     let expanded = expanded.map_err(|_| ApiError::Invalid(format!("a key has {} bytes", OnionKey::BYTES)))?;
     OnionKey::from_expanded(expanded).map(Some).map_err(invalid)
 }

@@ -3,7 +3,6 @@
 
 use serde::Serialize;
 use tails_server_state::{ClientCredential, ClientName, ClientPublicKey, ClientSecretKey, OnionAddress, ServiceName};
-use zeroize::Zeroizing;
 
 use crate::bus::api::{ApiError, Client};
 use crate::cli::args::ClientVerb;
@@ -12,6 +11,7 @@ use crate::cli::code;
 use crate::cli::error::{Act, Failure};
 use crate::cli::follow;
 use crate::cli::output::{Form, now, print, time};
+use crate::cli::secret;
 use crate::cli::session::{Session, similar};
 use crate::cli::show;
 use crate::cli::talk::say;
@@ -91,7 +91,7 @@ pub(super) async fn credential(
 ) -> Result<ClientCredential, Failure> {
     let address = show::onion_address(session, service).await?;
     let key = match session.manager.client_key(service.as_str(), client.as_str()).await {
-        Ok(key) => Zeroizing::new(key),
+        Ok(key) => secret::take_text(key).await?,
         Err(ApiError::Unknown(_)) => return Err(unknown(session, service, client).await),
         Err(error) => return Err(session.failure(service, error).await),
     };

@@ -25,8 +25,10 @@ pub(super) enum Failure {
     NoSocket(PathBuf),
     #[error("{} is not a socket", .0.display())]
     NotASocket(PathBuf),
-    #[error("this program does not speak over the {0} bus")]
-    MessageBus(BusAddress),
+    #[error("there is no {0} bus here")]
+    NoBus(BusAddress, #[source] zbus::Error),
+    #[error("the controller does not run: nobody has its name on the bus")]
+    NotOnBus,
     #[error("the controller does not run: nothing answers on {}", .0.display())]
     NotRunning(PathBuf),
     #[error("the controller does not let you in")]
@@ -119,6 +121,8 @@ pub(super) enum Failure {
     System(#[source] io::Error),
 }
 
+const START_IT: &str = "Start it with `sudo systemctl start tails-serverd`, or your own with `tails-serverd --user`";
+
 /// Whose fault it is that the controller refused something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -126,6 +130,8 @@ pub(super) enum Refusal {
     Input,
     /// What was named is not there.
     Unknown,
+    /// Whoever asks may not do it.
+    NotAllowed,
     /// It did not work out.
     Failed,
 }
@@ -166,10 +172,13 @@ impl Failure {
 
     const fn code(&self) -> u8 {
         match self {
-            Self::NothingToStart | Self::Ports(_) | Self::NoSocket(_) | Self::NotASocket(_) | Self::MessageBus(_) => 2,
+            Self::NothingToStart | Self::Ports(_) | Self::NoSocket(_) | Self::NotASocket(_) => 2,
             Self::Refused { because: Refusal::Input, .. } => 2,
             Self::Unknown { .. } | Self::UnknownClient { .. } | Self::Refused { because: Refusal::Unknown, .. } => 3,
             Self::NotRunning(_)
+            | Self::NotOnBus
+            | Self::NoBus(..)
+            | Self::Refused { because: Refusal::NotAllowed, .. }
             | Self::NotAllowed(_)
             | Self::ControllerEnded
             | Self::NoAnswer(_)
@@ -208,10 +217,9 @@ impl Failure {
             Self::Ports(_) => Some("Write [VIRTUAL:]TARGET, such as 80:8080; see `tails-server publish --help`".into()),
             Self::NoSocket(_) => Some("Start the server that makes it, then publish it".into()),
             Self::NotASocket(_) => Some("Give the path of a unix socket that a server listens on".into()),
-            Self::MessageBus(_) => Some("Give it the controller's socket: --bus unix:PATH".into()),
-            Self::NotRunning(path) if path == Path::new(SYSTEM_SOCKET) => {
-                Some("Start it with `sudo systemctl start tails-serverd`, or your own with `tails-serverd --user`".into())
-            }
+            Self::NoBus(..) => Some("Give it the controller's socket: --bus unix:PATH".into()),
+            Self::NotOnBus => Some(START_IT.into()),
+            Self::NotRunning(path) if path == Path::new(SYSTEM_SOCKET) => Some(START_IT.into()),
             Self::NotRunning(_) => {
                 Some("Start it with `tails-serverd --user`, or say where it listens with --bus unix:PATH".into())
             }
@@ -312,13 +320,15 @@ impl From<ApiError> for Failure {
                 return Self::NoAnswer(ANSWER_PATIENCE);
             }
             ApiError::Bus(zbus::Error::InputOutput(_)) => return Self::ControllerEnded,
-            ApiError::Bus(cause) => return Self::Bus(cause),
+            ApiError::Bus(cause) => return of_bus(cause),
+            ApiError::NotAuthorized(text) => (text, Refusal::NotAllowed),
             ApiError::Invalid(text) | ApiError::Exists(text) => (text, Refusal::Input),
             ApiError::UnknownService(text) | ApiError::Unknown(text) => (text, Refusal::Unknown),
             ApiError::Store(text)
             | ApiError::NoTor(text)
             | ApiError::NotFound(text)
             | ApiError::TimedOut(text)
+            | ApiError::TooMuch(text)
             | ApiError::Postponed(text)
             | ApiError::Failed(text) => (text, Refusal::Failed),
         };
@@ -327,6 +337,18 @@ impl From<ApiError> for Failure {
             None => (text, None),
         };
         Self::Refused { message, hint, because }
+    }
+}
+
+/// What a message bus says of a controller that it does not reach.
+fn of_bus(cause: zbus::Error) -> Failure {
+    let zbus::Error::MethodError(name, _, _) = &cause else { return Failure::Bus(cause) };
+    let word = name.as_str().strip_prefix("org.freedesktop.DBus.Error.").unwrap_or_default();
+    match word {
+        "ServiceUnknown" | "NameHasNoOwner" | "NoReply" => Failure::NotOnBus,
+        "AccessDenied" => Failure::NotAllowed(io::ErrorKind::PermissionDenied.into()),
+        _ if word.starts_with("Spawn.") => Failure::NotOnBus,
+        _ => Failure::Bus(cause),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::cli::client;
 use crate::cli::code;
 use crate::cli::error::Failure;
 use crate::cli::output::{Form, now, print, print_line};
+use crate::cli::secret;
 use crate::cli::session::Session;
 use crate::cli::show;
 use crate::cli::source;
@@ -66,7 +67,7 @@ async fn details(session: &Session, name: &ServiceName, service: &ServicePropert
         return Ok(Vec::new());
     }
     let mut details = Vec::new();
-    for (label, value, is_secret) in session.manager.connection_info(name.as_str(), true).await?.lines {
+    for (label, value, is_secret) in secret::connection(session, name, true).await?.lines {
         let value = Zeroizing::new(value);
         let secrecy = if is_secret { Secrecy::Secret } else { Secrecy::Open };
         match Detail::new(&label, &value, secrecy) {

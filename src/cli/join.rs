@@ -13,6 +13,7 @@ use crate::cli::ask;
 use crate::cli::error::{Act, Failure};
 use crate::cli::joined::{self, JoinedView};
 use crate::cli::output::{Form, now, print};
+use crate::cli::secret;
 use crate::cli::session::Session;
 use crate::cli::source::{self, Place};
 use crate::cli::talk::say;
@@ -42,7 +43,7 @@ pub(super) async fn join(session: &Session, asked: Join, form: Form) -> Result<(
     let there = session.manager.joined().await?;
     let mut grant = match pasted {
         Pasted::Invitation(invitation) => of_invitation(session, *invitation).await?,
-        Pasted::Credential(credential) => of_credential(&credential),
+        Pasted::Credential(credential) => of_credential(&credential)?,
         Pasted::Request(_) => {
             let (found, wanted) = (Artefact::Request, Artefact::Invitation);
             return Err(Failure::Paste(PasteError::Unwanted { found, wanted }));
@@ -103,7 +104,7 @@ async fn of_invitation(session: &Session, mut invitation: Invitation) -> Result<
         }
         line
     });
-    let note = lines.fold(String::new(), |note, line| note + &line);
+    let note = Zeroizing::new(lines.fold(String::new(), |note, line| note + &line));
     let details = invitation.details().iter().map(|detail| detail.label().to_owned()).collect();
     let request = JoinRequest {
         name: String::new(),
@@ -111,12 +112,14 @@ async fn of_invitation(session: &Session, mut invitation: Invitation) -> Result<
         key: None,
         title: invitation.title().map(|title| title.as_str().to_owned()),
         ports: Some(invitation.ports().iter().map(|port| port.number()).collect()),
-        note: Some(note),
+        note: Some(secret::hand_over(note.as_bytes())?),
         expires: invitation.expiry().map(|expiry| expiry.unix_seconds()),
         persistence,
     };
     let client = invitation.client().cloned();
-    let key = invitation.into_credential().map(|credential| credential.key.expose_base32().to_string());
+    let key =
+        invitation.into_credential().map(|credential| secret::hand_over(credential.key.expose_base32().as_bytes()));
+    let key = key.transpose()?;
     Ok(Grant { request: JoinRequest { key, ..request }, client, details, answers })
 }
 
@@ -127,7 +130,7 @@ async fn requested(
 ) -> Result<(ClientName, ClientSecretKey, bool), Failure> {
     let text = public_key.base32();
     let (name, key) = session.manager.request_key(&text).await?;
-    let key = ClientSecretKey::parse(&Zeroizing::new(key)).map_err(|_| Failure::Garbled)?;
+    let key = ClientSecretKey::parse(&secret::take_text(key).await?).map_err(|_| Failure::Garbled)?;
     let is_kept = session.manager.requests().await?.iter().any(|(_, public, is_kept)| *public == text && *is_kept);
     if key.public_key() != public_key {
         return Err(CannotComplete::AnotherKey.into());
@@ -135,18 +138,18 @@ async fn requested(
     Ok((name.parse().map_err(|_| Failure::Garbled)?, key, is_kept))
 }
 
-fn of_credential(credential: &ClientCredential) -> Grant {
+fn of_credential(credential: &ClientCredential) -> Result<Grant, Failure> {
     let request = JoinRequest {
         name: String::new(),
         address: credential.address.display_unredacted(),
-        key: Some(credential.key.expose_base32().to_string()),
+        key: Some(secret::hand_over(credential.key.expose_base32().as_bytes())?),
         title: None,
         ports: None,
         note: None,
         expires: None,
         persistence: None,
     };
-    Grant { request, client: None, details: Vec::new(), answers: None }
+    Ok(Grant { request, client: None, details: Vec::new(), answers: None })
 }
 
 /// Says what it is, before it is asked whether to take it.

@@ -8,6 +8,7 @@ use crate::bus::api::JoinedProperties;
 use crate::cli::ask;
 use crate::cli::error::{Act, Failure};
 use crate::cli::output::{Form, now, print, time};
+use crate::cli::secret;
 use crate::cli::session::{Session, similar};
 use crate::cli::talk::say;
 
@@ -58,16 +59,16 @@ pub(super) async fn list(session: &Session, form: Form) -> Result<(), Failure> {
 pub(super) async fn show(session: &Session, name: &ServiceName, form: Form) -> Result<(), Failure> {
     #[derive(Serialize)]
     #[serde(rename_all = "kebab-case")]
-    struct View {
+    struct View<'a> {
         #[serde(flatten)]
         joined: JoinedView,
         address: String,
-        note: Option<String>,
+        note: Option<&'a str>,
     }
     let joined = JoinedView::from(find(session, name).await?);
     let address = session.manager.joined_address(name.as_str()).await?;
-    let note = session.manager.joined_note(name.as_str()).await?;
-    print(&View { joined, address, note: Some(note).filter(|note| !note.is_empty()) }, form)
+    let note = secret::take_text(session.manager.joined_note(name.as_str()).await?).await?;
+    print(&View { joined, address, note: Some(note.as_str()).filter(|note| !note.is_empty()) }, form)
 }
 
 pub(super) async fn leave(session: &Session, name: &ServiceName, yes: bool) -> Result<(), Failure> {

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use serde::Serialize;
 use tails_server_state::{AuthorizedClient, ClientPublicKey, OnionKey, SecretHeld, ServiceName};
-use zeroize::Zeroizing;
 
 use crate::cli::args::KeyVerb;
 use crate::cli::ask;
 use crate::cli::client;
 use crate::cli::error::{Act, Failure};
 use crate::cli::output::{Form, print};
+use crate::cli::secret;
 use crate::cli::session::Session;
 use crate::cli::show;
 use crate::cli::talk::say;
@@ -32,7 +32,7 @@ async fn export(session: &Session, service: &ServiceName, directory: &Path) -> R
         return Err(Failure::ExportWouldOpen(service.clone()));
     }
     let bytes = match session.manager.key(service.as_str()).await {
-        Ok(bytes) => Zeroizing::new(bytes),
+        Ok(bytes) => secret::take(bytes).await?,
         Err(error) => return Err(session.failure(service, error).await),
     };
     let key = bytes.as_slice().try_into().ok().and_then(|bytes| OnionKey::from_expanded(bytes).ok());
@@ -110,7 +110,7 @@ fn confirm(service: &ServiceName, old: &str, new: Option<&str>, yes: bool) -> Re
 }
 
 async fn replace(session: &Session, service: &ServiceName, key: &[u8]) -> Result<(), Failure> {
-    match session.manager.replace_key(service.as_str(), key).await {
+    match session.manager.replace_key(service.as_str(), secret::hand_over(key)?).await {
         Ok(()) => Ok(()),
         Err(error) => Err(session.failure(service, error).await),
     }

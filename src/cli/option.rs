@@ -12,6 +12,7 @@ use crate::cli::error::{Act, Failure};
 use crate::cli::follow;
 use crate::cli::output::{Form, now, print, print_line, time};
 use crate::cli::persistence;
+use crate::cli::secret;
 use crate::cli::session::{Session, similar};
 use crate::cli::show;
 use crate::cli::source;
@@ -49,7 +50,9 @@ pub(super) async fn set(
             ask::for_word(&question, name.as_str(), Act::Change)?;
         }
     }
-    let changed = match session.manager.set_option(name.as_str(), option.as_str(), &given).await {
+    // Nobody knows yet whether it is a secret.
+    let handed = secret::hand_over(given.as_bytes())?;
+    let changed = match session.manager.set_secret_option(name.as_str(), option.as_str(), handed).await {
         Ok(changed) => changed,
         Err(error) => return Err(session.failure(name, error).await),
     };
@@ -93,10 +96,7 @@ async fn is_closed(
     if let Some(service) = remembered {
         return Ok(service.client_authorization);
     }
-    let options = match session.manager.options(name.as_str(), false).await {
-        Ok(options) => options,
-        Err(error) => return Err(session.failure(name, error).await),
-    };
+    let options = secret::options(session, name, false).await?;
     let found = options.into_iter().find(|found| found.name == AUTHORIZATION).and_then(|found| found.value);
     Ok(found.is_none_or(|value| !matches!(value.as_str(), "off" | "false")))
 }
@@ -116,7 +116,7 @@ async fn in_force(session: &Session, name: &ServiceName, service: &ServiceProper
 
 /// Says what an option is now, unless it is a secret.
 async fn tell(session: &Session, name: &ServiceName, option: &OptionName, changed: bool) -> Result<(), Failure> {
-    let described = session.manager.options(name.as_str(), false).await?;
+    let described = session.manager.options(name.as_str()).await?;
     let found = described.into_iter().find(|found| found.name == option.as_str());
     let already = if changed { "" } else { " already" };
     match found {
@@ -162,10 +162,10 @@ fn warn_of_opening(name: &ServiceName) {
 
 /// The value of an option, as `set-option` takes it, secrets too.
 async fn value(session: &Session, name: &ServiceName, option: &OptionName) -> Result<Option<String>, Failure> {
-    let described = match session.manager.options(name.as_str(), true).await {
-        Ok(described) => described,
-        Err(error) => return Err(session.failure(name, error).await),
-    };
+    let known = secret::options(session, name, false).await?;
+    // Only what is asked for is revealed.
+    let is_secret = known.iter().any(|found| found.secret && found.name == option.as_str());
+    let described = if is_secret { secret::options(session, name, true).await? } else { known };
     if let Some(found) = described.iter().find(|found| found.name == option.as_str()) {
         return Ok(found.value.clone());
     }

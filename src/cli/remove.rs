@@ -60,7 +60,11 @@ pub(super) async fn uninstall(session: &Session, name: &ServiceName, yes: bool) 
     if services.get(name.as_str()).is_some_and(|service| service.described) {
         change::withdraw(session, name).await?;
     }
-    if let Err(error) = follow_uninstall(session, name).await {
+    let uninstalled = match session.manager.uninstall(name.as_str()).await {
+        Ok(()) => follow_uninstall(session, name).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = uninstalled {
         return Err(session.failure(name, error).await);
     }
     if services.contains_key(name.as_str()) {
@@ -74,7 +78,7 @@ async fn follow_uninstall(session: &Session, name: &ServiceName) -> Result<(), A
     {
         let mut progress = Progress::begin();
         progress.show(format!("uninstalling the server of \"{name}\""));
-        session.manager.uninstall(name.as_str()).await?;
+        session.manager.await_uninstalled(name.as_str()).await?;
     }
     let (had, _) = session.manager.catalog().await?;
     say(&if had.get(name.as_str()).is_some_and(|service| service.installed == Some(true)) {

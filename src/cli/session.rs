@@ -7,11 +7,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::process::geteuid;
 use tails_server_state::ServiceName;
 use tokio::net::UnixStream;
+use zbus::connection::Builder;
 use zbus::proxy::CacheProperties;
 
 use crate::bus::api::{ApiError, BusAddress, ManagerProxy};
+use crate::cli::agent::Agent;
 use crate::cli::error::Failure;
 
 /// Remembering takes milliseconds, on a slow and busy USB stick a few seconds.
@@ -20,6 +23,8 @@ pub(super) const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
 pub(super) const CHECK_PATIENCE: Duration = Duration::from_secs(150);
 /// Removing packages takes a minute, and may wait for another program that installs some.
 pub(super) const UNINSTALL_PATIENCE: Duration = Duration::from_secs(900);
+/// A person looks for the password, and types it twice.
+const PASSWORD_PATIENCE: Duration = Duration::from_secs(310);
 /// A controller that runs lets its own user in within a millisecond.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// Typing errors per letters that are worth asking "did you mean": one in a name of three letters, two in one of six.
@@ -31,20 +36,28 @@ pub(super) const SYSTEM_SOCKET: &str = "/run/tails-server/bus";
 /// A connection to the controller.
 pub(super) struct Session {
     pub(super) manager: ManagerProxy<'static>,
+    bus: BusAddress,
+    /// Asks for the password that polkit wants.
+    agent: Option<Agent>,
 }
 
 impl Session {
     /// Connects to the controller at this address, or where one is to be expected. Its answers may take so long.
     pub(super) async fn connect(bus: Option<BusAddress>, patience: Duration) -> Result<Self, Failure> {
-        let path = match bus {
-            Some(BusAddress::Unix(path)) => path,
-            Some(bus @ (BusAddress::Session | BusAddress::System)) => return Err(Failure::MessageBus(bus)),
-            None => expected_socket(),
-        };
-        let connecting = tokio::time::timeout(CONNECT_PATIENCE, connect(&path, patience));
+        let bus = bus.unwrap_or_else(expected);
+        // Over the system's bus a person may have to look for a password first; root is never asked.
+        let is_asked = bus == BusAddress::System && !geteuid().is_root();
+        let patience = if is_asked { patience.max(PASSWORD_PATIENCE) } else { patience };
+        let connecting = tokio::time::timeout(CONNECT_PATIENCE, connect(&bus, patience));
         let connection = connecting.await.map_err(|_| Failure::NoAnswer(CONNECT_PATIENCE))??;
         let manager = ManagerProxy::builder(&connection).cache_properties(CacheProperties::No).build().await?;
-        Ok(Self { manager })
+        Ok(Self { manager, bus, agent: None })
+    }
+
+    /// Makes sure that a person on this terminal can be asked for a password. What everybody may know needs none.
+    pub(super) async fn with_agent(self) -> Self {
+        let agent = if self.bus == BusAddress::System { Agent::begin().await } else { None };
+        Self { agent: agent.or(self.agent), ..self }
     }
 
     /// The failure for an answer about this service: an unknown name may be a typing error.
@@ -71,7 +84,17 @@ pub(super) fn similar(name: &str, known: impl Iterator<Item = String>) -> Option
         .map(|(_, candidate)| candidate)
 }
 
-async fn connect(path: &Path, patience: Duration) -> Result<zbus::Connection, Failure> {
+async fn connect(bus: &BusAddress, patience: Duration) -> Result<zbus::Connection, Failure> {
+    let builder = match bus {
+        BusAddress::Unix(path) => return connect_to(path, patience).await,
+        BusAddress::Session => Builder::session(),
+        BusAddress::System => Builder::system(),
+    };
+    let connection = builder.method_timeout(patience).build().await;
+    connection.map_err(|cause| Failure::NoBus(bus.clone(), cause))
+}
+
+async fn connect_to(path: &Path, patience: Duration) -> Result<zbus::Connection, Failure> {
     let refused = |cause: io::Error| {
         if cause.kind() == io::ErrorKind::PermissionDenied {
             Failure::NotAllowed(cause)
@@ -80,7 +103,7 @@ async fn connect(path: &Path, patience: Duration) -> Result<zbus::Connection, Fa
         }
     };
     let stream = UnixStream::connect(path).await.and_then(UnixStream::into_std).map_err(refused)?;
-    let connection = zbus::connection::Builder::unix_stream(stream).p2p().method_timeout(patience).build();
+    let connection = Builder::unix_stream(stream).p2p().method_timeout(patience).build();
     connection.await.map_err(|cause| {
         // It hangs up on other users without a word.
         if matches!(cause, zbus::Error::InputOutput(_)) && is_of_another_user(path) {
@@ -92,18 +115,23 @@ async fn connect(path: &Path, patience: Duration) -> Result<zbus::Connection, Fa
 }
 
 fn is_of_another_user(socket: &Path) -> bool {
-    socket.metadata().is_ok_and(|socket| socket.uid() != rustix::process::geteuid().as_raw())
+    socket.metadata().is_ok_and(|socket| socket.uid() != geteuid().as_raw())
 }
 
-/// The socket of this person's controller, or else the system's.
-fn expected_socket() -> PathBuf {
+/// Where a controller is to be expected: this person's own, or else the system's, which root reaches without a bus.
+fn expected() -> BusAddress {
     let system = PathBuf::from(SYSTEM_SOCKET);
     let own = env::var_os("XDG_RUNTIME_DIR")
         .map(PathBuf::from)
         .filter(|directory| directory.is_absolute())
         .map(|directory| directory.join("tails-server/bus"));
+    let system_is_there = Path::exists(&system);
     match own {
-        Some(own) if own.exists() || !Path::exists(&system) => own,
-        Some(_) | None => system,
+        Some(own) if own.exists() => BusAddress::Unix(own),
+        Some(_) | None if system_is_there && geteuid().is_root() => BusAddress::Unix(system),
+        Some(own) if !system_is_there => BusAddress::Unix(own),
+        Some(_) => BusAddress::System,
+        None if system_is_there => BusAddress::System,
+        None => BusAddress::Unix(system),
     }
 }

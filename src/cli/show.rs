@@ -4,10 +4,11 @@
 use serde::Serialize;
 use tails_server_state::ServiceName;
 
-use crate::bus::api::ServiceProperties;
+use crate::bus::api::{ApiError, ServiceProperties};
 use crate::cli::described::{DescribedView, Parts};
 use crate::cli::error::Failure;
 use crate::cli::output::{DetailsView, Form, InfoView, OverviewView, StatusView, print, print_line, rows};
+use crate::cli::secret;
 use crate::cli::session::Session;
 use crate::cli::talk::say;
 
@@ -63,8 +64,8 @@ pub(super) async fn info(session: &Session, name: &ServiceName, depth: Depth, fo
     let (options, connection) = if described.problem.is_some() {
         (Vec::new(), None)
     } else {
-        let options = session.manager.options(name.as_str(), depth.secrets).await?;
-        (options, Some(session.manager.connection_info(name.as_str(), depth.secrets).await?))
+        let options = secret::options(session, name, depth.secrets).await?;
+        (options, Some(secret::connection(session, name, depth.secrets).await?))
     };
     let address = match &service {
         Some(_) => Some(onion_address(session, name).await?),
@@ -102,11 +103,13 @@ async fn server_log(
     service: &ServiceProperties,
 ) -> Result<Vec<String>, Failure> {
     // A port has no server that we know of.
-    if !service.described {
+    if !service.described || service.state != "failed" {
         return Ok(Vec::new());
     }
     match session.manager.server_log(name.as_str()).await {
-        Ok(lines) => Ok(lines),
+        Ok(handed) => Ok(secret::take_text(handed).await?.lines().map(str::to_owned).collect()),
+        // There may be passwords in it.
+        Err(ApiError::NotAuthorized(_)) => Ok(Vec::new()),
         Err(error) => Err(session.failure(name, error).await),
     }
 }

@@ -19,6 +19,8 @@ pub struct Desired {
     uninstalls: BTreeMap<ServiceName, Uninstall>,
     /// What is to become of each described service, beside being published.
     intents: BTreeMap<ServiceName, Intent>,
+    /// The options of each described service that are no secrets.
+    options: BTreeMap<ServiceName, BTreeMap<String, String>>,
     repertoire: Arc<Repertoire>,
 }
 
@@ -27,22 +29,28 @@ impl Desired {
     #[must_use]
     pub fn of(store: &Store, repertoire: &Arc<Repertoire>) -> Self {
         let mut services = store.services();
-        let described = services.iter_mut().filter(|service| service.record.kind().is_described());
-        let intents = described.map(|service| {
-            let intent = repertoire.intend(store, service);
-            (service.record.name().clone(), intent)
-        });
-        let intents = intents.collect();
+        let (mut intents, mut options) = (BTreeMap::new(), BTreeMap::new());
+        for service in services.iter_mut().filter(|service| service.record.kind().is_described()) {
+            let (intent, shown) = repertoire.intend(store, service);
+            intents.insert(service.record.name().clone(), intent);
+            options.insert(service.record.name().clone(), shown);
+        }
         let joined = store.joined().into_iter().map(|joined| (joined.name.clone(), joined)).collect();
         let farewells = store.farewells().into_iter().collect();
         let (uninstalls, repertoire) = (store.uninstalls(), Arc::clone(repertoire));
-        Self { joined, farewells, uninstalls, intents, repertoire, ..services.into_iter().collect() }
+        Self { joined, farewells, uninstalls, intents, options, repertoire, ..services.into_iter().collect() }
     }
 
     /// What is to become of a described service, beside being published. `None` for a port that is published as it is.
     #[must_use]
     pub fn intent(&self, name: &ServiceName) -> Option<&Intent> {
         self.intents.get(name)
+    }
+
+    /// The options of a described service that are no secrets, with their values.
+    pub(super) fn shown_options(&self, name: &ServiceName) -> &BTreeMap<String, String> {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
+        self.options.get(name).unwrap_or(&NONE)
     }
 
     /// The services that can be had.

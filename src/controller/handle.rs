@@ -183,23 +183,28 @@ impl Controller {
         self.remember(About::Nothing, move |store| options::connection(store, &repertoire, &picture, &name)).await
     }
 
-    /// Deletes the data of a service that is not enabled, and what was installed for it. Its key stays until it is removed.
-    /// That it is to be done is durable before it begins. Of a service that was removed, too, this waits until it is done.
+    /// Remembers that the data of a service that is not enabled are to be deleted, and what was installed for it. Its key
+    /// stays until it is removed. [`Controller::await_uninstalled`] waits until it is done.
     ///
     /// # Errors
-    /// There is nothing to uninstall, the service is enabled, or it could not be made durable. With
-    /// [`RequestError::Postponed`] and [`RequestError::Host`] it is done later, or tried again.
-    pub async fn uninstall(&self, name: ServiceName) -> Result<(), RequestError> {
+    /// There is nothing to uninstall, the service is enabled, or it could not be made durable.
+    pub async fn uninstall(&self, name: ServiceName) -> Result<Change, RequestError> {
         let (repertoire, of) = (Arc::clone(&self.repertoire), name.clone());
-        let about = About::Service(name.clone());
-        self.remember(about, move |store| remember::uninstall(store, &repertoire, &of)).await?;
+        self.remember(About::Service(name), move |store| remember::uninstall(store, &repertoire, &of)).await
+    }
+
+    /// Waits until nothing is left of a service that is to be uninstalled, or was removed.
+    ///
+    /// # Errors
+    /// It was enabled meanwhile. With [`RequestError::Postponed`] and [`RequestError::Host`] it is done later, or tried again.
+    pub async fn await_uninstalled(&self, name: ServiceName) -> Result<(), RequestError> {
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request::AwaitUninstall(name, reply)).await.map_err(|_| RequestError::Stopping)?;
         answer.await.map_err(|_| RequestError::Stopping)?
     }
 
     /// Forgets the service, its key and its address, for ever. With a service that the host runs its server and its data
-    /// go, as soon as nothing of it is up: [`Controller::uninstall`] waits for that.
+    /// go, as soon as nothing of it is up: [`Controller::await_uninstalled`] waits for that.
     ///
     /// # Errors
     /// There is no such service, or it could not be forgotten durably.

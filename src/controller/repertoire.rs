@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Which services can be had here: the catalogue, and whether there is a host for those that need one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tails_server_state::{ServiceName, Store, StoredService, Target};
+use tails_server_state::{OptionName, OptionText, ServiceName, Store, StoredService, Target};
 
 use crate::controller::ports::Digests;
 use crate::controller::status::{Outlook, Problem};
 use crate::controller::wishes;
-use crate::descriptor::{Broken, Catalog, Debian, Entry, Service, ServiceDescriptor};
+use crate::descriptor::{Broken, Catalog, Debian, Entry, OptionSpec, Service, ServiceDescriptor};
 use crate::errors::with_causes;
 
 /// Whether something here can install and run servers.
@@ -147,25 +147,25 @@ impl Repertoire {
         })
     }
 
-    /// What is to become of a service beside being published. Its ports become those of the descriptor.
-    pub(super) fn intend(&self, store: &Store, service: &mut StoredService) -> Intent {
+    /// What is to become of a service beside being published, and its options that are no secrets. Its ports become those of
+    /// the descriptor.
+    pub(super) fn intend(&self, store: &Store, service: &mut StoredService) -> (Intent, BTreeMap<String, String>) {
         let descriptor = match self.find(service.record.name()) {
             Ok(descriptor) => descriptor,
-            Err(unavailable) => return Intent::Unusable(unavailable.problem()),
+            Err(unavailable) => return (Intent::Unusable(unavailable.problem()), BTreeMap::new()),
         };
         if let Ok(ports) = wishes::mappings(&descriptor, &service.record).try_into() {
             service.record = service.record.clone().with_ports(ports);
         }
-        if descriptor.needs_root().is_none() {
-            return Intent::Ports;
-        }
-        let lasting =
-            |message, hint| Intent::Unusable(Problem { message, hint: Some(hint), outlook: Outlook::Lasting });
         let options = match store.options(service.record.name()) {
             Ok(options) => options,
-            Err(cause) => return lasting(with_causes(&cause), cause.hint()),
+            Err(cause) => return (lasting(with_causes(&cause), cause.hint()), BTreeMap::new()),
         };
-        match wishes::render(service, &descriptor, &options) {
+        let shown = shown_options(&descriptor, &options);
+        if descriptor.needs_root().is_none() {
+            return (Intent::Ports, shown);
+        }
+        let intent = match wishes::render(service, &descriptor, &options) {
             Ok(wishes) => Intent::Hosted(wishes.digests()),
             Err(cause) => {
                 let name = service.record.name();
@@ -176,8 +176,28 @@ impl Repertoire {
                 };
                 lasting(cause.to_string(), hint)
             }
-        }
+        };
+        (intent, shown)
     }
+}
+
+/// Nobody can run it, before a person has done something.
+fn lasting(message: String, hint: String) -> Intent {
+    Intent::Unusable(Problem { message, hint: Some(hint), outlook: Outlook::Lasting })
+}
+
+/// The options that are no secrets, as they are: as they were set, or by default.
+fn shown_options(
+    descriptor: &ServiceDescriptor,
+    options: &BTreeMap<OptionName, OptionText>,
+) -> BTreeMap<String, String> {
+    let shown = descriptor.options().into_iter().filter(|spec| !spec.is_secret() && !spec.is_probe());
+    let value = |spec: &OptionSpec| {
+        let set = options.iter().find(|(name, _)| name.as_str() == spec.name().as_str());
+        let set = set.map(|(_, text)| text.expose().to_owned());
+        set.or_else(|| spec.default().map(|default| default.expose().into_owned()))
+    };
+    shown.filter_map(|spec| Some((spec.name().to_string(), value(&spec)?))).collect()
 }
 
 /// Where the server of a service listens.

@@ -5,7 +5,7 @@ mod available;
 mod hosted;
 mod tor;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use tails_server_state::{
@@ -172,6 +172,8 @@ pub struct Snapshot {
     pub available: BTreeMap<ServiceName, Available>,
     /// The services of others, by name.
     pub joined: BTreeMap<ServiceName, JoinedStatus>,
+    /// What is to be uninstalled, or was removed, and is not wholly gone yet.
+    pub uninstalling: BTreeSet<ServiceName>,
     /// What is wrong with the store.
     pub store_problems: Vec<Problem>,
     /// What is wrong with the catalogue as a whole.
@@ -188,6 +190,7 @@ pub fn status(desired: &Desired, observed: &Observed, store_problems: &[Problem]
             .map(|(name, service)| (name.clone(), service_status(desired, service, observed)))
             .collect(),
         available: available::available(desired, observed),
+        uninstalling: desired.uninstalls().map(|(name, _)| name.clone()).collect(),
         joined: desired.joined().map(|(name, joined)| (name.clone(), joined_status(joined, observed))).collect(),
         store_problems: store_problems.to_vec(),
         catalog_problems: available::problems(desired),

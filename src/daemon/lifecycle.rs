@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use tails_server_state::{Persistence, Store, StoreError, StoreLayout};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use crate::adapters::{
     ControlPort, ControlSource, ManagedTor, ManagedTorSettings, NoHost, SocketTables, Units, UnitsPlaces,
 };
-use crate::bus::{ListenError, Listener};
+use crate::bus::{self, ListenError, Listener, MessageBus};
 use crate::controller::{Controller, Host, HostReach, Listening, Reactor, Stop, Tor};
 use crate::daemon::directories::{self, DirectoryError};
 use crate::daemon::logging::{self, LogFilterError};
@@ -30,6 +31,8 @@ use crate::torctl::{Credentials, Password};
 const FACTS_WAITING: usize = 4096;
 /// How long the adapters have to end once the loop has. Tails gives five seconds for all.
 const ADAPTERS_PATIENCE: Duration = Duration::from_millis(2200);
+/// How long a message bus has to answer before others are told that we are ready. Most do within milliseconds.
+const BUS_PATIENCE: Duration = Duration::from_secs(2);
 /// How long clients have to take their last answer.
 const CLIENTS_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -102,7 +105,7 @@ async fn live(settings: &Settings, credentials: Credentials) -> Result<(), Daemo
     let store = Arc::new(open_store(settings)?);
     // Closing it waits for the disk: that comes last, when everything is withdrawn and every client has its answer.
     let _closed_last = Arc::clone(&store);
-    let listener = Listener::bind(&settings.bus_socket).await?;
+    let faces = Faces { listener: Listener::bind(&settings.bus_socket).await?, message_bus: settings.message_bus };
     let (facts, incoming) = mpsc::channel(FACTS_WAITING);
     if settings.simulate {
         warn!("simulating: nothing is published");
@@ -112,7 +115,7 @@ async fn live(settings: &Settings, credentials: Credentials) -> Result<(), Daemo
         let ports = (machine.tor(), machine.listening(), machine.host());
         let running = Reactor::new(store, repertoire, ports, incoming);
         tokio::spawn(async move { tokio::join!(machine.start_host(), machine.start_tor()) });
-        return serve(running, listener, end, std::future::pending()).await;
+        return serve(running, faces, end, std::future::pending()).await;
     }
     let (tor, mut tor_task) = ControlPort::start(control_source(settings), credentials, facts.clone());
     let (listening, mut listening_task) = SocketTables::start(facts.clone());
@@ -126,7 +129,7 @@ async fn live(settings: &Settings, credentials: Credentials) -> Result<(), Daemo
         drop(facts);
         let repertoire = Arc::new(repertoire::load(&settings.services, HostReach::None));
         let running = Reactor::new(store, repertoire, (tor, listening, NoHost), incoming);
-        serve(running, listener, end, adapters).await
+        serve(running, faces, end, adapters).await
     } else {
         let repertoire = Arc::new(repertoire::load(&settings.services, HostReach::Full));
         let places = UnitsPlaces::of_system(&settings.runtime_directory);
@@ -138,7 +141,7 @@ async fn live(settings: &Settings, credentials: Credentials) -> Result<(), Daemo
                 _ = &mut host_task => "the task that speaks with systemd",
             }
         };
-        let served = serve(running, listener, end, adapters).await;
+        let served = serve(running, faces, end, adapters).await;
         host_task.abort();
         served
     };
@@ -151,15 +154,36 @@ async fn live(settings: &Settings, credentials: Credentials) -> Result<(), Daemo
     served
 }
 
+/// Where clients are served.
+struct Faces {
+    listener: Listener,
+    message_bus: Option<MessageBus>,
+}
+
+impl Faces {
+    /// Serves clients until the controller ends; returns once they can come.
+    async fn begin(self, controller: Controller) -> JoinSet<()> {
+        let mut serving = JoinSet::new();
+        serving.spawn(self.listener.serve(controller.clone()));
+        if let Some(message_bus) = self.message_bus {
+            let (settled, settles) = oneshot::channel();
+            serving.spawn(bus::serve(message_bus, controller, settled));
+            // Whoever started us over the bus waits for our name there; without a bus everything else works all the same.
+            let _ = tokio::time::timeout(BUS_PATIENCE, settles).await;
+        }
+        serving
+    }
+}
+
 /// Runs the loop and its faces until the end is asked for, or something that should not end does.
 async fn serve<T: Tor, L: Listening, H: Host>(
     (reactor, controller, stop): (Reactor<T, L, H>, Controller, Stop),
-    listener: Listener,
+    faces: Faces,
     mut end: EndSignals,
     adapters: impl Future<Output = &'static str>,
 ) -> Result<(), DaemonError> {
     let mut reactor = tokio::spawn(reactor.run());
-    let serving = tokio::spawn(listener.serve(controller));
+    let serving = faces.begin(controller).await;
     notify(&[sd_notify::NotifyState::Ready]);
     info!("ready");
     let ended = tokio::select! {
@@ -182,7 +206,7 @@ async fn serve<T: Tor, L: Listening, H: Host>(
         }
     }
     // Clients see the answer to their last request before the socket goes.
-    let _ = tokio::time::timeout(CLIENTS_PATIENCE, serving).await;
+    let _ = tokio::time::timeout(CLIENTS_PATIENCE, serving.join_all()).await;
     ended
 }
 

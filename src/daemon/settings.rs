@@ -10,7 +10,8 @@ use std::str::FromStr;
 use clap::Parser;
 use serde::Deserialize;
 
-use crate::bus::api::BusAddress;
+use crate::bus::MessageBus;
+use crate::bus::api::{BusAddress, InvalidBusAddress};
 use crate::daemon::repertoire::ServicesSetting;
 use crate::torctl::ControlAddress;
 
@@ -69,7 +70,8 @@ pub struct Values {
     #[arg(long, value_name = "FILE", env = "TAILS_SERVER_TOR_CONFIG")]
     tor_config: Option<PathBuf>,
 
-    /// Where `tails-server` finds the controller: unix:PATH [default: bus in the runtime directory]
+    /// Where `tails-server` finds the controller: unix:PATH, session or system, or one of each, with a comma [default: bus in
+    /// the runtime directory; without --user also system]
     #[arg(long, value_name = "ADDRESS", env = "TAILS_SERVER_BUS")]
     bus: Option<BusSetting>,
 
@@ -127,21 +129,44 @@ impl TryFrom<String> for ControlSetting {
     }
 }
 
-/// Where clients connect to.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// Where clients connect to: a socket of our own, a message bus, or both.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct BusSetting(BusAddress);
+pub(super) struct BusSetting {
+    socket: Option<PathBuf>,
+    message_bus: Option<MessageBus>,
+}
 
 impl FromStr for BusSetting {
-    type Err = <BusAddress as FromStr>::Err;
+    type Err = InvalidBusSetting;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
+        let mut setting = Self::default();
+        for address in text.split(',') {
+            let had = match address.parse()? {
+                BusAddress::Unix(path) => setting.socket.replace(path).is_some(),
+                BusAddress::Session => setting.message_bus.replace(MessageBus::Session).is_some(),
+                BusAddress::System => setting.message_bus.replace(MessageBus::System).is_some(),
+            };
+            if had {
+                return Err(InvalidBusSetting::Twice);
+            }
+        }
+        Ok(setting)
     }
 }
 
+/// Why a text is no [`BusSetting`].
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InvalidBusSetting {
+    #[error(transparent)]
+    Address(#[from] InvalidBusAddress),
+    #[error("there can be one socket and one message bus")]
+    Twice,
+}
+
 impl TryFrom<String> for BusSetting {
-    type Error = <BusAddress as FromStr>::Err;
+    type Error = InvalidBusSetting;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         text.parse()
@@ -159,6 +184,8 @@ pub(super) struct Settings {
     pub(super) control_password_file: Option<PathBuf>,
     pub(super) tor_config: Option<PathBuf>,
     pub(super) bus_socket: PathBuf,
+    /// The message bus to be on.
+    pub(super) message_bus: Option<MessageBus>,
     pub(super) log: String,
     /// Where descriptors are looked for.
     pub(super) services: ServicesSetting,
@@ -183,8 +210,6 @@ pub(super) enum SettingsError {
     },
     #[error("the environment does not say where {0} belongs")]
     NoHome(&'static str),
-    #[error("this controller does not serve the {0} bus")]
-    MessageBus(BusAddress),
 }
 
 impl SettingsError {
@@ -193,7 +218,6 @@ impl SettingsError {
             Self::Read { .. } => Some("See whether the file exists and is yours to read".to_owned()),
             Self::Parse { .. } => Some("`tails-serverd --help` lists the keys: the long flags".to_owned()),
             Self::NoHome(what) => Some(format!("Say it yourself: --{what} DIRECTORY")),
-            Self::MessageBus(_) => Some("Leave out --bus, or give it a socket: --bus unix:PATH".to_owned()),
         }
     }
 }
@@ -209,20 +233,18 @@ impl Settings {
         let state_directory = flags.state_directory.or(file.state_directory).or_else(|| default_state(user));
         let runtime_directory = flags.runtime_directory.or(file.runtime_directory).or_else(|| default_runtime(user));
         let runtime_directory = absolute(runtime_directory.ok_or(SettingsError::NoHome("runtime-directory"))?)?;
-        let bus_socket = match flags.bus.or(file.bus).map(|setting| setting.0) {
-            None => runtime_directory.join("bus"),
-            Some(BusAddress::Unix(path)) => path,
-            Some(bus @ (BusAddress::Session | BusAddress::System)) => return Err(SettingsError::MessageBus(bus)),
-        };
+        let everybody = BusSetting { socket: None, message_bus: (!user).then_some(MessageBus::System) };
+        let bus = flags.bus.or(file.bus).unwrap_or(everybody);
         Ok(Self {
             state_directory: absolute(state_directory.ok_or(SettingsError::NoHome("state-directory"))?)?,
-            runtime_directory,
             simulate: sim,
             control: flags.control.or(file.control).unwrap_or_else(|| default_control(user)),
             control_cookie_file: flags.control_cookie_file.or(file.control_cookie_file).map(absolute).transpose()?,
             control_password_file: flags.control_password_file.or(file.control_password_file),
             tor_config: flags.tor_config.or(file.tor_config).map(absolute).transpose()?,
-            bus_socket,
+            bus_socket: bus.socket.unwrap_or_else(|| runtime_directory.join("bus")),
+            message_bus: bus.message_bus,
+            runtime_directory,
             services: match flags.services_directory.or(file.services_directory) {
                 Some(only) => ServicesSetting::Only(absolute(only)?),
                 None => ServicesSetting::Installed { personal: personal_services(user) },

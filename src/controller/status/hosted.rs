@@ -19,6 +19,8 @@ pub struct Hosting {
     pub installed: Option<bool>,
     /// Whether its server runs with the options as they are remembered; `None` while none is to run, or nobody knows.
     pub options_applied: Option<bool>,
+    /// Its options that are no secrets, with their values.
+    pub options: BTreeMap<String, String>,
     /// How far the installation has come.
     pub progress: Option<Progress>,
     /// What was found out about its server, by the name of the option.
@@ -31,7 +33,10 @@ pub struct Hosting {
 pub(super) fn hosting(desired: &Desired, service: &StoredService, observed: &Observed) -> Option<Hosting> {
     let name = service.record.name();
     let (known, options_applied) = match desired.intent(name)? {
-        Intent::Ports => return Some(Hosting { installed: Some(true), ..Hosting::default() }),
+        Intent::Ports => {
+            let options = desired.shown_options(name).clone();
+            return Some(Hosting { installed: Some(true), options, ..Hosting::default() });
+        }
         // What nobody describes can not be told to be installed.
         Intent::Unusable(_) => (observed.host.known(name).filter(|_| desired.repertoire().find(name).is_ok()), None),
         Intent::Hosted(wished) => {
@@ -43,6 +48,7 @@ pub(super) fn hosting(desired: &Desired, service: &StoredService, observed: &Obs
     Some(Hosting {
         installed: known.map(|known| known.told.installed),
         options_applied,
+        options: desired.shown_options(name).clone(),
         progress: known.and_then(|known| known.progress.clone()),
         probes: known.map(|known| known.told.probes.clone()).unwrap_or_default(),
         // Of one that runs again they would say what is not so any more.

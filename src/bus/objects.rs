@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! The objects of one connection, kept as the pictures are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tails_server_state::ServiceName;
+use zbus::connection::Builder;
+use zbus::fdo::ObjectManager;
+use zbus::object_server::{Interface, SignalEmitter};
+use zbus::{Connection, OwnedVariant};
+
+use crate::bus::api::{MANAGER_PATH, service_path};
+use crate::bus::face::Face;
+use crate::bus::inline::Inline;
+use crate::bus::manager::Manager;
+use crate::bus::service::Service;
+use crate::controller::Snapshot;
+
+/// How the calls of a connection are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// One after the other: a single client has the connection.
+    Inline,
+    /// Beside one another: all clients share the connection.
+    Spawned,
+}
+
+/// The objects of a connection.
+#[derive(Debug)]
+pub(super) struct Objects {
+    pub(super) connection: Connection,
+    face: Face,
+    pace: Pace,
+}
+
+impl Objects {
+    /// Has a connection peer to peer, which is about to be built, serve all objects of this picture from its first call on.
+    pub(super) fn build<'a>(mut builder: Builder<'a>, face: &Face, picture: &Snapshot) -> Builder<'a> {
+        builder = builder.serve_at(MANAGER_PATH, Inline(Manager::new(face.clone())));
+        for name in picture.services.keys() {
+            builder = builder.serve_at(service_path(name), Inline(Service::new(face.clone(), name.clone())));
+        }
+        // The last one, as it tells of all others that come after it.
+        builder.serve_at(MANAGER_PATH, Inline(ObjectManager))
+    }
+
+    /// The objects of a connection that serves them already.
+    pub(super) const fn built(connection: Connection, face: Face) -> Self {
+        Self { connection, face, pace: Pace::Inline }
+    }
+
+    /// Serves all objects of this picture on a connection to a bus, before it has a name there.
+    pub(super) async fn serve(connection: Connection, face: Face, picture: &Snapshot) -> zbus::Result<Self> {
+        let objects = Self { connection, face, pace: Pace::Spawned };
+        let server = objects.connection.object_server();
+        server.at(MANAGER_PATH, Manager::new(objects.face.clone())).await?;
+        for name in picture.services.keys() {
+            objects.add(name).await?;
+        }
+        server.at(MANAGER_PATH, ObjectManager).await?;
+        Ok(objects)
+    }
+
+    /// A service is there. `InterfacesAdded` is told by that.
+    pub(super) async fn add(&self, name: &ServiceName) -> zbus::Result<()> {
+        let (server, path) = (self.connection.object_server(), service_path(name));
+        let service = Service::new(self.face.clone(), name.clone());
+        match self.pace {
+            Pace::Inline => drop(server.at(path, Inline(service)).await?),
+            Pace::Spawned => drop(server.at(path, service).await?),
+        }
+        Ok(())
+    }
+
+    /// A service is gone. `InterfacesRemoved` is told by that.
+    pub(super) async fn remove(&self, name: &ServiceName) -> zbus::Result<()> {
+        match self.connection.object_server().remove::<Service, _>(service_path(name)).await {
+            Ok(_) | Err(zbus::Error::InterfaceNotFound) => Ok(()),
+            Err(cause) => Err(cause),
+        }
+    }
+
+    /// Tells which properties of the manager are others than before.
+    pub(super) async fn tell_manager(&self, told: &Arc<Snapshot>, picture: &Arc<Snapshot>) -> zbus::Result<()> {
+        let of = |picture: &Arc<Snapshot>| Manager::as_of(self.face.clone(), Arc::clone(picture));
+        let emitter = SignalEmitter::new(&self.connection, MANAGER_PATH)?;
+        self.tell(&emitter, &of(told), &of(picture)).await
+    }
+
+    /// Tells which properties of a service are others than before.
+    pub(super) async fn tell_service(
+        &self,
+        name: &ServiceName,
+        told: &Arc<Snapshot>,
+        picture: &Arc<Snapshot>,
+    ) -> zbus::Result<()> {
+        let of = |picture: &Arc<Snapshot>| Service::as_of(self.face.clone(), name.clone(), Arc::clone(picture));
+        let emitter = SignalEmitter::new(&self.connection, service_path(name))?;
+        self.tell(&emitter, &of(told), &of(picture)).await
+    }
+
+    async fn tell<I: Interface>(&self, emitter: &SignalEmitter<'_>, told: &I, is: &I) -> zbus::Result<()> {
+        let server = self.connection.object_server();
+        let told = told.get_all(server, &self.connection, None, emitter).await?;
+        let is = is.get_all(server, &self.connection, None, emitter).await?;
+        let changed: HashMap<&str, &OwnedVariant> = is
+            .iter()
+            .filter(|(name, value)| told.get(*name) != Some(value))
+            .map(|(name, value)| (name.as_str(), value))
+            .collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        // D-Bus specification, org.freedesktop.DBus.Properties: the interface, what changed, and what has to be asked for.
+        let body = (I::name(), changed, Vec::<&str>::new());
+        emitter.emit("org.freedesktop.DBus.Properties", "PropertiesChanged", &body).await
+    }
+}
