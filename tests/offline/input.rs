@@ -120,7 +120,7 @@ fn a_controller_that_is_not_there_is_named_with_the_way_to_start_it() {
     assert_refused(ask("unix:bus"), 2, &["absolute"]);
     assert_refused(ask("tcp:127.0.0.1:80"), 2, &["unix:PATH"]);
     for bus in ["session", "system"] {
-        assert_refused(ask(bus), 2, &[bus, "--bus unix:PATH"]);
+        assert_refused(ask(bus), 4, &[bus, "--bus unix:PATH"]);
     }
     let runtime = run(Command::new(CLI).env_clear().env("XDG_RUNTIME_DIR", place.path()).arg("list"));
     assert_eq!(runtime.code, Some(4), "{runtime:#?}");
