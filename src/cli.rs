@@ -15,6 +15,7 @@ mod invite;
 mod join;
 mod joined;
 mod key;
+mod language;
 mod lint;
 mod new;
 mod option;
@@ -33,6 +34,7 @@ mod watch;
 use std::process::ExitCode;
 
 pub use args::{Arguments, Ask, ClientVerb, Invite, Join, KeyVerb, Lint, LintFormat, New, Verb};
+pub use language::{Catalogue, help_in_words};
 
 use crate::cli::error::Failure;
 use crate::cli::output::Form;
@@ -43,7 +45,9 @@ use crate::errors::usage;
 /// What `tails-server` does; ends with one of the exit codes that `--help` lists.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = match usage::parse::<Arguments>(args::hint) {
+    let language = language::choose();
+    let in_words = |command| if language { language::help(command) } else { command };
+    let arguments = match usage::parse::<Arguments>(in_words, args::hint) {
         Ok(arguments) => arguments,
         Err(told) => return told,
     };

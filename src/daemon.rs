@@ -16,7 +16,7 @@ pub use settings::Arguments;
 /// What `tails-serverd` does. Errors go to standard error, with their causes and the next step.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = match usage::parse::<Arguments>(|_| None) {
+    let arguments = match usage::parse::<Arguments>(|command| command, |_| None) {
         Ok(arguments) => arguments,
         Err(told) => return told,
     };

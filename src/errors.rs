@@ -6,17 +6,21 @@ pub(crate) mod usage;
 use std::error::Error;
 use std::io::Write;
 
+use tr::tr;
+
 /// Writes an error with its causes, and a hint, to standard error.
 pub(crate) fn report(error: &dyn Error, hint: Option<&str>) {
-    let mut text = format!("Error: {}\n", capitalised(&error.to_string()));
+    let mut lines = vec![tr!("Error: {message}", message = capitalised(&error.to_string()))];
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(&format!("Caused by: {error}\n"));
+        let reason = error.to_string();
+        let reason = reason.as_str();
+        // Causes come from rooms that speak English alone.
+        lines.push(tr!("Caused by: {reason}", reason = tr!(reason)));
         cause = error.source();
     }
-    if let Some(hint) = hint {
-        text.push_str(&format!("Hint: {hint}\n"));
-    }
+    lines.extend(hint.map(|hint| tr!("Hint: {hint}", hint)));
+    let text = lines.into_iter().map(|line| line + "\n").collect::<String>();
     // Where standard error is gone, there is nobody to tell.
     let _ = std::io::stderr().write_all(text.as_bytes());
 }

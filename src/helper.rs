@@ -35,7 +35,7 @@ use crate::errors::usage;
 /// What `tails-server-helper` does. Errors go to standard error, and to the file that the controller reads.
 #[must_use]
 pub fn main() -> ExitCode {
-    let arguments = match usage::parse::<act::Arguments>(|_| None) {
+    let arguments = match usage::parse::<act::Arguments>(|command| command, |_| None) {
         Ok(arguments) => arguments,
         Err(told) => return told,
     };

@@ -18,6 +18,7 @@ use tails_server_state::{
     ClientName, InvalidClientKey, InvalidClientName, InvalidName, InvalidOptionName, InvalidPortMap, OptionName,
     PortMap, PortMapping, ServiceName, Target,
 };
+use tr::tr;
 
 pub use self::client::ClientVerb;
 pub use self::descriptor::{Lint, LintFormat, New};
@@ -348,26 +349,26 @@ pub struct Wait {
     pub timeout: Option<Duration>,
 }
 
-fn seconds(text: &str) -> Result<Duration, &'static str> {
-    text.parse().map(Duration::from_secs).map_err(|_| "it is a number of seconds, such as 60")
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse().map(Duration::from_secs).map_err(|_| tr!("it is a number of seconds, such as 60"))
 }
 
 /// What helps beside the reason why a value was refused.
-pub(super) fn hint(reason: &(dyn Error + 'static)) -> Option<&'static str> {
+pub(super) fn hint(reason: &(dyn Error + 'static)) -> Option<String> {
     if reason.is::<InvalidClientName>() {
-        Some("Use small letters, digits and hyphens, and begin with a letter, such as alice")
+        Some(tr!("Use small letters, digits and hyphens, and begin with a letter, such as alice"))
     } else if reason.is::<InvalidClientKey>() {
-        Some("Give the public key as the client sent it, all 52 characters")
+        Some(tr!("Give the public key as the client sent it, all 52 characters"))
     } else if reason.is::<InvalidLifetime>() {
-        Some("Give a number and a unit, such as 7d, 12h or 30m")
+        Some(tr!("Give a number and a unit, such as 7d, 12h or 30m"))
     } else if reason.is::<InvalidLine>() {
-        Some("Give a short line of plain text")
+        Some(tr!("Give a short line of plain text"))
     } else if reason.is::<InvalidOptionName>() {
-        Some("The options of a service are in `tails-server info NAME --details`")
+        Some(tr!("The options of a service are in `tails-server info NAME --details`"))
     } else if reason.is::<InvalidName>() {
-        Some("Use small letters, digits and hyphens, and begin with a letter, such as my-web-2")
+        Some(tr!("Use small letters, digits and hyphens, and begin with a letter, such as my-web-2"))
     } else if reason.is::<InvalidPortMap>() {
-        Some("Write a port, ADDRESS:PORT of this computer or unix:PATH, such as 80:8080 or 80:127.0.0.1:8080")
+        Some(tr!("Write a port, ADDRESS:PORT of this computer or unix:PATH, such as 80:8080 or 80:127.0.0.1:8080"))
     } else {
         None
     }

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 use tails_server_state::ServiceName;
+use tr::tr;
 
 use crate::bus::api::{ApiError, CheckAnswer};
 use crate::cli::args::Wait;
@@ -56,7 +57,8 @@ pub(super) async fn check(
         _ => None,
     };
     let reached_after_seconds = visit_milliseconds.map(|milliseconds| f64::from(milliseconds) / 1000.0);
-    let problem = if visit == "server-refused" { Some(SERVER_REFUSED.to_owned()) } else { problem };
+    let problem =
+        if visit == "server-refused" { Some(tr!("the server behind it did not take the connection")) } else { problem };
     let shown = Checked {
         name: name.to_string(),
         found: true,
@@ -67,10 +69,13 @@ pub(super) async fn check(
         problem: problem.clone(),
     };
     print(&shown, form)?;
-    say(&format!("Visitors can find \"{name}\": a relay that they ask gave its descriptor back."));
+    say(&tr!("Visitors can find \"{name}\": a relay that they ask gave its descriptor back.", name));
     match (reached, problem) {
-        (Some(true), _) => say("They can reach it: a connection through Tor was taken by your server."),
-        (None, Some(why)) => say(&format!("Whether they can reach it was not tried: {why}.")),
+        (Some(true), _) => say(&tr!("They can reach it: a connection through Tor was taken by your server.")),
+        (None, Some(why)) => {
+            let why = why.as_str();
+            say(&tr!("Whether they can reach it was not tried: {why}.", why = tr!(why)));
+        }
         (None, None) => {}
         (Some(false), why) => {
             let at_server = visit == "server-refused";
@@ -79,5 +84,3 @@ pub(super) async fn check(
     }
     Ok(())
 }
-
-const SERVER_REFUSED: &str = "the server behind it did not take the connection";

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 use tails_server_state::{ClientCredential, ClientName, ClientPublicKey, ClientSecretKey, OnionAddress, ServiceName};
+use tr::tr;
 
 use crate::bus::api::{ApiError, Client};
 use crate::cli::args::ClientVerb;
@@ -112,17 +113,20 @@ async fn add(
     print(&added.map(Row::from), form)?;
     let properties = show::service(session, service).await?;
     if properties.client_authorization {
-        say(&format!(
-            "\"{client}\" can connect once \"{service}\" is published anew; see `tails-server status {service}`."
+        say(&tr!(
+            "\"{client}\" can connect once \"{service}\" is published anew; see `tails-server status {service}`.",
+            client,
+            service
         ));
     } else {
-        say(&format!(
-            "Client authorisation of \"{service}\" is off: whoever knows its address can connect. To let in only"
+        say(&tr!(
+            "Client authorisation of \"{service}\" is off: whoever knows its address can connect. To let in only its clients: \
+                  tails-server set-option {service} client-authorization on",
+            service
         ));
-        say(&format!("its clients: tails-server set-option {service} client-authorization on"));
     }
     if public_key.is_none() {
-        say(&format!("What \"{client}\" needs to connect: tails-server client show {service} {client}"));
+        say(&tr!("What \"{client}\" needs to connect: tails-server client show {service} {client}", client, service));
     }
     Ok(())
 }
@@ -130,7 +134,7 @@ async fn add(
 async fn list(session: &Session, service: &ServiceName, form: Form) -> Result<(), Failure> {
     let clients = clients_of(session, service).await?;
     if clients.is_empty() {
-        say(&format!("\"{service}\" has no clients. To let somebody in: {}", to_add(service)));
+        say(&tr!("\"{service}\" has no clients. To let somebody in: {command}", service, command = to_add(service)));
     }
     let rows: Vec<Row> = clients.into_iter().map(Row::from).collect();
     print(&rows, form)
@@ -156,8 +160,10 @@ async fn show(
     if qr {
         code::show(&line)?;
     }
-    say(&format!(
-        "Whoever has this can connect to \"{service}\" as \"{client}\". Send it only where nobody else can read it."
+    say(&tr!(
+        "Whoever has this can connect to \"{service}\" as \"{client}\". Send it only where nobody else can read it.",
+        service,
+        client
     ));
     Ok(())
 }
@@ -165,7 +171,7 @@ async fn show(
 async fn rename(session: &Session, service: &ServiceName, from: &ClientName, to: &ClientName) -> Result<(), Failure> {
     match session.manager.rename_client(service.as_str(), from.as_str(), to.as_str()).await {
         Ok(_) => {
-            say(&format!("\"{from}\" is \"{to}\" now; the access is the same."));
+            say(&tr!("\"{from}\" is \"{to}\" now; the access is the same.", from, to));
             Ok(())
         }
         Err(ApiError::Unknown(_)) => Err(unknown(session, service, from).await),
@@ -177,8 +183,11 @@ async fn remove(session: &Session, service: &ServiceName, client: &ClientName, y
     let there = clients_of(session, service).await?;
     let is_listed = there.iter().any(|(name, _, _)| name == client.as_str());
     if is_listed && !yes {
-        let question =
-            format!("End the access of \"{client}\" to \"{service}\"? Type the name of the client to do it: ");
+        let question = tr!(
+            "End the access of \"{client}\" to \"{service}\"? Type the name of the client to do it: ",
+            client,
+            service
+        );
         ask::for_word(&question, client.as_str(), Act::Remove)?;
     }
     // One that is not listed may be left half removed by a full disk: the controller knows.
@@ -188,22 +197,24 @@ async fn remove(session: &Session, service: &ServiceName, client: &ClientName, y
         Err(error) => return Err(session.failure(service, error).await),
     }
     if !show::service(session, service).await?.client_authorization {
-        say(&format!(
-            "\"{client}\" is removed. Client authorisation of \"{service}\" is off: whoever knows its address can"
+        say(&tr!(
+            "\"{client}\" is removed. Client authorisation of \"{service}\" is off: whoever knows its address can connect, \
+                  \"{client}\" too. To let in only its clients: tails-server set-option {service} client-authorization on",
+            client,
+            service
         ));
-        say(&format!("connect, \"{client}\" too. To let in only its clients:"));
-        say(&format!("    tails-server set-option {service} client-authorization on"));
         return Ok(());
     }
-    let properties = follow::until_settled(session, service, &format!("\"{client}\" is removed")).await?;
-    say(&format!("The access of \"{client}\" to \"{service}\" ended at {}.", time(now())));
+    let properties = follow::until_settled(session, service, &tr!("\"{client}\" is removed", client)).await?;
+    say(&tr!("The access of \"{client}\" to \"{service}\" ended at {time}.", client, service, time = time(now())));
     say(&if properties.clients == 0 {
-        format!("It has no clients now, and so it is withdrawn. To let somebody in: {}", to_add(service))
+        tr!("It has no clients now, and so it is withdrawn. To let somebody in: {command}", command = to_add(service))
     } else if !properties.enabled {
-        format!("\"{service}\" is disabled, so nobody else can connect either: tails-server enable {service}")
+        tr!("\"{service}\" is disabled, so nobody else can connect either: tails-server enable {service}", service)
     } else {
-        "Everybody else was disconnected with it, and can connect again once it is published anew, in some seconds."
-            .to_owned()
+        tr!(
+            "Everybody else was disconnected with it, and can connect again once it is published anew, in some seconds."
+        )
     });
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tails_server_state::{ClientName, InvalidPortMap, OptionName, ServiceName};
+use tr::tr;
 
 use crate::bus::api::{ApiError, BusAddress};
 use crate::cli::session::{ANSWER_PATIENCE, SYSTEM_SOCKET};
@@ -17,97 +18,97 @@ use crate::qr::TooLong;
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    #[error("--autostart needs --persistent: without it nothing is left to publish after a reboot")]
+    #[error("{}", tr!("--autostart needs --persistent: without it nothing is left to publish after a reboot"))]
     NothingToStart,
-    #[error("the ports are wrong")]
+    #[error("{}", tr!("the ports are wrong"))]
     Ports(#[from] InvalidPortMap),
-    #[error("there is no socket {}", .0.display())]
+    #[error("{}", tr!("there is no socket {path}", path = .0.display()))]
     NoSocket(PathBuf),
-    #[error("{} is not a socket", .0.display())]
+    #[error("{}", tr!("{path} is not a socket", path = .0.display()))]
     NotASocket(PathBuf),
-    #[error("there is no {0} bus here")]
+    #[error("{}", tr!("there is no {bus} bus here", bus = .0))]
     NoBus(BusAddress, #[source] zbus::Error),
-    #[error("the controller does not run: nobody has its name on the bus")]
+    #[error("{}", tr!("the controller does not run: nobody has its name on the bus"))]
     NotOnBus,
-    #[error("the controller does not run: nothing answers on {}", .0.display())]
+    #[error("{}", tr!("the controller does not run: nothing answers on {path}", path = .0.display()))]
     NotRunning(PathBuf),
-    #[error("the controller does not let you in")]
+    #[error("{}", tr!("the controller does not let you in"))]
     NotAllowed(#[source] io::Error),
-    #[error("the controller does not answer as it should")]
+    #[error("{}", tr!("the controller does not answer as it should"))]
     Bus(#[source] zbus::Error),
-    #[error("the controller ended")]
+    #[error("{}", tr!("the controller ended"))]
     ControllerEnded,
-    #[error("the controller does not answer within {} seconds", .0.as_secs())]
+    #[error("{}", tr!("the controller does not answer within one second" | "the controller does not answer within {n} seconds" % .0.as_secs()))]
     NoAnswer(Duration),
-    #[error("service \"{name}\" does not exist")]
+    #[error("{}", tr!("service \"{name}\" does not exist", name))]
     Unknown { name: ServiceName, similar: Option<String> },
     #[error("{message}")]
     Refused { message: String, hint: Option<String>, because: Refusal },
-    #[error("service \"{service}\" has no client \"{client}\"")]
+    #[error("{}", tr!("service \"{service}\" has no client \"{client}\"", service, client))]
     UnknownClient { service: ServiceName, client: ClientName, similar: Option<String> },
-    #[error("service \"{service}\" has no option \"{option}\"")]
+    #[error("{}", tr!("service \"{service}\" has no option \"{option}\"", service, option))]
     UnknownOption { service: ServiceName, option: OptionName, similar: Option<String> },
-    #[error("service \"{name}\" has failed: {problem}")]
+    #[error("{}", tr!("service \"{name}\" has failed: {problem}", name, problem = tr!(problem)))]
     ServiceFailed { name: ServiceName, problem: String, hint: Option<String> },
-    #[error("service \"{0}\" is disabled")]
+    #[error("{}", tr!("service \"{name}\" is disabled", name = .0))]
     Disabled(ServiceName),
-    #[error("service \"{0}\" was removed meanwhile")]
+    #[error("{}", tr!("service \"{name}\" was removed meanwhile", name = .0))]
     RemovedMeanwhile(ServiceName),
-    #[error("service \"{name}\" is not published yet: {state}")]
+    #[error("{}", tr!("service \"{name}\" is not published yet: {state}", name, state))]
     NotYet { name: ServiceName, state: String },
-    #[error("{what}, but it is not certain yet that nobody is connected any more, or can connect, who should not")]
+    #[error("{}", tr!("{what}, but it is not certain yet that nobody is connected any more, or can connect, who should not", what))]
     NotEnded { service: ServiceName, what: String },
-    #[error("the server of \"{service}\" does not run with it yet: {state}")]
+    #[error("{}", tr!("the server of \"{service}\" does not run with it yet: {state}", service, state))]
     NotApplied { service: ServiceName, state: String },
-    #[error("nothing was {}: there is no terminal to ask on", .0.done())]
+    #[error("{}", .0.cannot_ask())]
     CannotAsk(Act),
-    #[error("nothing was {}", .0.done())]
+    #[error("{}", .0.not_confirmed())]
     NotConfirmed(Act),
-    #[error("the controller answered with something that makes no sense")]
+    #[error("{}", tr!("the controller answered with something that makes no sense"))]
     Garbled,
-    #[error("it is no invitation that can be used")]
+    #[error("{}", tr!("it is no invitation that can be used"))]
     Paste(#[source] PasteError),
-    #[error("it is no request that can be answered")]
+    #[error("{}", tr!("it is no request that can be answered"))]
     Ask(#[source] PasteError),
-    #[error("it can not be used any more")]
+    #[error("{}", tr!("it can not be used any more"))]
     Expired(#[from] Expired),
-    #[error("it can not be completed")]
+    #[error("{}", tr!("it can not be completed"))]
     Incomplete(#[from] CannotComplete),
-    #[error("there can be no such invitation")]
+    #[error("{}", tr!("there can be no such invitation"))]
     Invitation(#[from] InvalidInvitation),
-    #[error("there is a secret in what was given on the command line")]
+    #[error("{}", tr!("there is a secret in what was given on the command line"))]
     SecretInArguments,
-    #[error("cannot read {what}")]
+    #[error("{}", tr!("cannot read {what}", what))]
     Read {
         what: String,
         #[source]
         cause: io::Error,
     },
-    #[error("cannot write {}", path.display())]
+    #[error("{}", tr!("cannot write {path}", path = path.display()))]
     Write {
         path: PathBuf,
         #[source]
         cause: io::Error,
     },
-    #[error("\"{name}\" is remembered, and Tor can not reach it yet{}", problem.as_ref().map(|problem| format!(": {problem}")).unwrap_or_default())]
+    #[error("{}", not_ready(name, problem.as_deref()))]
     NotReady { name: ServiceName, problem: Option<String> },
-    #[error("\"{name}\" can be found, and not be reached: {why}")]
+    #[error("{}", tr!("\"{name}\" can be found, and not be reached: {why}", name, why = tr!(why)))]
     NotReached { name: ServiceName, why: String, at_server: bool },
-    #[error("the client \"{client}\" of \"{service}\" has another key than the request")]
+    #[error("{}", tr!("the client \"{client}\" of \"{service}\" has another key than the request", client, service))]
     OtherKey { service: ServiceName, client: ClientName },
-    #[error("you joined no service \"{name}\"")]
+    #[error("{}", tr!("you joined no service \"{name}\"", name))]
     NotJoined { name: ServiceName, similar: Option<String> },
-    #[error("it is too much for a QR code")]
+    #[error("{}", tr!("it is too much for a QR code"))]
     Code(#[from] TooLong),
-    #[error("the key was not taken")]
+    #[error("{}", tr!("the key was not taken"))]
     Import(#[from] ImportError),
-    #[error("the key was not written")]
+    #[error("{}", tr!("the key was not written"))]
     Export(#[from] ExportError),
-    #[error("the key was not written: \"{0}\" lets in only clients and has none, and a Tor would open it to everybody")]
+    #[error("{}", tr!("the key was not written: \"{service}\" lets in only clients and has none, and a Tor would open it to everybody", service = .0))]
     ExportWouldOpen(ServiceName),
-    #[error("the key was not taken: it comes with {clients} clients, and \"{service}\" is open to everybody")]
+    #[error("{}", tr!("the key was not taken: it comes with one client, and \"{service}\" is open to everybody" | "the key was not taken: it comes with {n} clients, and \"{service}\" is open to everybody" % *clients, service))]
     ImportWouldOpen { service: ServiceName, clients: usize },
-    #[error("cannot read {}", path.display())]
+    #[error("{}", tr!("cannot read {path}", path = path.display()))]
     Descriptor {
         path: PathBuf,
         #[source]
@@ -115,13 +116,15 @@ pub(super) enum Failure {
     },
     #[error("{}", not_clean(*.failing, *.of))]
     NotClean { failing: usize, of: usize },
-    #[error("cannot print the result")]
+    #[error("{}", tr!("cannot print the result"))]
     Print(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("the operating system does not let the program run")]
+    #[error("{}", tr!("the operating system does not let the program run"))]
     System(#[source] io::Error),
 }
 
-const START_IT: &str = "Start it with `sudo systemctl start tails-serverd`, or your own with `tails-serverd --user`";
+fn start_it() -> String {
+    tr!("Start it with `sudo systemctl start tails-serverd`, or your own with `tails-serverd --user`")
+}
 
 /// Whose fault it is that the controller refused something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,11 +151,19 @@ pub(super) enum Act {
 }
 
 impl Act {
-    const fn done(self) -> &'static str {
+    fn cannot_ask(self) -> String {
         match self {
-            Self::Remove => "removed",
-            Self::Change => "changed",
-            Self::Join => "joined",
+            Self::Remove => tr!("nothing was removed: there is no terminal to ask on"),
+            Self::Change => tr!("nothing was changed: there is no terminal to ask on"),
+            Self::Join => tr!("nothing was joined: there is no terminal to ask on"),
+        }
+    }
+
+    fn not_confirmed(self) -> String {
+        match self {
+            Self::Remove => tr!("nothing was removed"),
+            Self::Change => tr!("nothing was changed"),
+            Self::Join => tr!("nothing was joined"),
         }
     }
 }
@@ -213,103 +224,128 @@ impl Failure {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NothingToStart => Some("Add --persistent, or leave out --autostart".into()),
-            Self::Ports(_) => Some("Write [VIRTUAL:]TARGET, such as 80:8080; see `tails-server publish --help`".into()),
-            Self::NoSocket(_) => Some("Start the server that makes it, then publish it".into()),
-            Self::NotASocket(_) => Some("Give the path of a unix socket that a server listens on".into()),
-            Self::NoBus(..) => Some("Give it the controller's socket: --bus unix:PATH".into()),
-            Self::NotOnBus => Some(START_IT.into()),
-            Self::NotRunning(path) if path == Path::new(SYSTEM_SOCKET) => Some(START_IT.into()),
+            Self::NothingToStart => Some(tr!("Add --persistent, or leave out --autostart")),
+            Self::Ports(_) => Some(tr!("Write [VIRTUAL:]TARGET, such as 80:8080; see `tails-server publish --help`")),
+            Self::NoSocket(_) => Some(tr!("Start the server that makes it, then publish it")),
+            Self::NotASocket(_) => Some(tr!("Give the path of a unix socket that a server listens on")),
+            Self::NoBus(..) => Some(tr!("Give it the controller's socket: --bus unix:PATH")),
+            Self::NotOnBus => Some(start_it()),
+            Self::NotRunning(path) if path == Path::new(SYSTEM_SOCKET) => Some(start_it()),
             Self::NotRunning(_) => {
-                Some("Start it with `tails-serverd --user`, or say where it listens with --bus unix:PATH".into())
+                Some(tr!("Start it with `tails-serverd --user`, or say where it listens with --bus unix:PATH"))
             }
-            Self::NotAllowed(_) => Some("Run this as the user that the controller runs as, or as root: sudo tails-server".into()),
-            Self::ControllerEnded => Some("What it answered is remembered; start it again to go on".into()),
-            Self::NoAnswer(_) => Some(
+            Self::NotAllowed(_) => {
+                Some(tr!("Run this as the user that the controller runs as, or as root: sudo tails-server"))
+            }
+            Self::ControllerEnded => Some(tr!("What it answered is remembered; start it again to go on")),
+            Self::NoAnswer(_) => Some(tr!(
                 "It may be stopped, or wait for a disk. What was asked may still be done; see `tails-server list`"
-                    .into(),
-            ),
-            Self::Unknown { similar: Some(similar), .. } => {
-                Some(format!("Did you mean \"{similar}\"? See `tails-server list`"))
-            }
-            Self::Unknown { similar: None, .. } => Some("See `tails-server list`".into()),
-            Self::Refused { hint, .. } | Self::ServiceFailed { hint, .. } => hint.clone(),
-            Self::NotYet { name, .. } => {
-                Some(format!("It stays enabled and is published once it can be; see `tails-server status {name}`"))
-            }
-            Self::UnknownClient { service, similar, .. } => {
-                let list = format!("See `tails-server client list {service}`");
-                Some(similar.as_ref().map_or(list.clone(), |similar| format!("Did you mean \"{similar}\"? {list}")))
-            }
-            Self::UnknownOption { service, similar, .. } => {
-                let all = format!("See `tails-server info {service} --details`");
-                Some(similar.as_ref().map_or(all.clone(), |similar| format!("Did you mean \"{similar}\"? {all}")))
-            }
-            Self::NotEnded { service, .. } => Some(format!(
-                "To disconnect everybody: tails-server disable {service}. It is over when `tails-server status {service}` \
-                 says `access-settled: true`"
             )),
-            Self::NotApplied { service, .. } => {
-                Some(format!("It is remembered, and used as soon as it can be; see `tails-server status {service}`"))
+            Self::Unknown { similar: Some(similar), .. } => {
+                Some(tr!("Did you mean \"{similar}\"? See `tails-server list`", similar))
             }
-            Self::Paste(error) | Self::Ask(error) => error.hint().map(Into::into),
-            Self::Expired(_) | Self::Incomplete(_) => Some("Ask the host of the service for a new one".into()),
+            Self::Unknown { similar: None, .. } => Some(tr!("See `tails-server list`")),
+            Self::Refused { hint, .. } | Self::ServiceFailed { hint, .. } => hint.as_deref().map(|hint| tr!(hint)),
+            Self::NotYet { name, .. } => {
+                Some(tr!("It stays enabled and is published once it can be; see `tails-server status {name}`", name))
+            }
+            Self::UnknownClient { service, similar, .. } => Some(match similar {
+                Some(similar) => {
+                    tr!("Did you mean \"{similar}\"? See `tails-server client list {service}`", similar, service)
+                }
+                None => tr!("See `tails-server client list {service}`", service),
+            }),
+            Self::UnknownOption { service, similar, .. } => Some(match similar {
+                Some(similar) => {
+                    tr!("Did you mean \"{similar}\"? See `tails-server info {service} --details`", similar, service)
+                }
+                None => tr!("See `tails-server info {service} --details`", service),
+            }),
+            Self::NotEnded { service, .. } => Some(tr!(
+                "To disconnect everybody: tails-server disable {service}. It is over when `tails-server status {service}` \
+                 says `access-settled: true`",
+                service
+            )),
+            Self::NotApplied { service, .. } => Some(tr!(
+                "It is remembered, and used as soon as it can be; see `tails-server status {service}`",
+                service
+            )),
+            Self::Paste(error) | Self::Ask(error) => error.hint().map(|hint| tr!(hint)),
+            Self::Expired(_) | Self::Incomplete(_) => Some(tr!("Ask the host of the service for a new one")),
             Self::Invitation(_) => None,
-            Self::SecretInArguments => Some(
+            Self::SecretInArguments => Some(tr!(
                 "The history of the shell keeps it, and other users can see it: paste it after `tails-server join -` instead"
-                    .into(),
-            ),
+            )),
             Self::Read { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
-                Some("Give a file, or - and then paste the text".into())
+                Some(tr!("Give a file, or - and then paste the text"))
             }
             Self::Write { cause, .. } if cause.kind() == io::ErrorKind::AlreadyExists => {
-                Some("Name a file that does not exist yet".into())
+                Some(tr!("Name a file that does not exist yet"))
             }
             Self::Descriptor { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
-                Some("Give a service.toml, or the directory that it is in; `tails-server new` begins one".into())
+                Some(tr!("Give a service.toml, or the directory that it is in; `tails-server new` begins one"))
             }
             Self::Read { .. } | Self::Write { .. } | Self::Descriptor { .. } => None,
-            Self::Disabled(name) => Some(format!("To publish it: tails-server enable {name}")),
-            Self::OtherKey { service, client } => Some(format!(
-                "Give it another name with --for, or remove the one that is there: tails-server client remove {service} {client}"
+            Self::Disabled(name) => Some(tr!("To publish it: tails-server enable {name}", name)),
+            Self::OtherKey { service, client } => Some(tr!(
+                "Give it another name with --for, or remove the one that is there: tails-server client remove {service} {client}",
+                service,
+                client
             )),
             Self::NotReached { at_server: true, .. } => {
-                Some("See whether your server runs, listens on the target, and lets this computer connect".into())
+                Some(tr!("See whether your server runs, listens on the target, and lets this computer connect"))
             }
-            Self::NotReached { name, at_server: false, .. } => Some(format!(
-                "Check again in a minute. If it stays so: tails-server disable {name}, then enable; see Tor's own log for why"
+            Self::NotReached { name, at_server: false, .. } => Some(tr!(
+                "Check again in a minute. If it stays so: tails-server disable {name}, then enable; see Tor's own log for why",
+                name
             )),
-            Self::NotReady { .. } => Some("It works as soon as Tor has its key; see `tails-server joined`".into()),
+            Self::NotReady { .. } => Some(tr!("It works as soon as Tor has its key; see `tails-server joined`")),
             Self::NotJoined { similar: Some(similar), .. } => {
-                Some(format!("Did you mean \"{similar}\"? See `tails-server joined`"))
+                Some(tr!("Did you mean \"{similar}\"? See `tails-server joined`", similar))
             }
-            Self::NotJoined { similar: None, .. } => Some("See `tails-server joined`".into()),
-            Self::Garbled => {
-                Some("Are both programs of the same version? Restart the controller after an update".into())
-            }
-            Self::Code(_) => Some("Leave out --qr, and send the text".into()),
-            Self::Import(error) => {
-                Some(error.hint().unwrap_or("Give a HiddenServiceDir of Tor's, or a whole file with a key in it").into())
-            }
-            Self::Export(error) => Some(error.hint().unwrap_or("Name a directory that does not exist yet").into()),
+            Self::NotJoined { similar: None, .. } => Some(tr!("See `tails-server joined`")),
+            Self::Garbled => Some(tr!("Are both programs of the same version? Restart the controller after an update")),
+            Self::Code(_) => Some(tr!("Leave out --qr, and send the text")),
+            Self::Import(error) => Some(match error.hint() {
+                Some(hint) => tr!(hint),
+                None => tr!("Give a HiddenServiceDir of Tor's, or a whole file with a key in it"),
+            }),
+            Self::Export(error) => Some(match error.hint() {
+                Some(hint) => tr!(hint),
+                None => tr!("Name a directory that does not exist yet"),
+            }),
             Self::ExportWouldOpen(service) => {
-                Some(format!("Let somebody in first: tails-server client add {service} CLIENT"))
+                Some(tr!("Let somebody in first: tails-server client add {service} CLIENT", service))
             }
-            Self::ImportWouldOpen { service, .. } => Some(format!(
+            Self::ImportWouldOpen { service, .. } => Some(tr!(
                 "Close it first: tails-server set-option {service} client-authorization on. To open it on purpose, import the \
-                 file hs_ed25519_secret_key alone"
+                 file hs_ed25519_secret_key alone",
+                service
             )),
-            Self::CannotAsk(_) => Some("To do it without being asked, add --yes".into()),
+            Self::CannotAsk(_) => Some(tr!("To do it without being asked, add --yes")),
             Self::NotClean { .. }
-            | Self::RemovedMeanwhile(_) | Self::Bus(_) | Self::NotConfirmed(_) | Self::Print(_) | Self::System(_) => None,
+            | Self::RemovedMeanwhile(_)
+            | Self::Bus(_)
+            | Self::NotConfirmed(_)
+            | Self::Print(_)
+            | Self::System(_) => None,
         }
     }
 }
 
 fn not_clean(failing: usize, of: usize) -> String {
     match of {
-        1 => "the descriptor breaks rules".to_owned(),
-        of => format!("{failing} of {of} descriptors break rules"),
+        1 => tr!("the descriptor breaks rules"),
+        of => tr!("one of {of} descriptors breaks rules" | "{n} of {of} descriptors break rules" % failing, of),
+    }
+}
+
+fn not_ready(name: &ServiceName, problem: Option<&str>) -> String {
+    match problem {
+        Some(problem) => {
+            tr!("\"{name}\" is remembered, and Tor can not reach it yet: {problem}", name, problem = tr!(problem))
+        }
+        None => tr!("\"{name}\" is remembered, and Tor can not reach it yet", name),
     }
 }
 
@@ -333,8 +369,11 @@ impl From<ApiError> for Failure {
             | ApiError::Failed(text) => (text, Refusal::Failed),
         };
         let (message, hint) = match text.split_once('\n') {
-            Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
-            None => (text, None),
+            Some((message, hint)) => (tr!(message), Some(tr!(hint))),
+            None => {
+                let message = text.as_str();
+                (tr!(message), None)
+            }
         };
         Self::Refused { message, hint, because }
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use tails_server_state::{ClientName, ClientPublicKey, OnionAddress, ServiceName, VirtualPort};
+use tr::tr;
 use zeroize::Zeroizing;
 
 use crate::bus::api::ServiceProperties;
@@ -19,7 +20,7 @@ use crate::cli::output::{Form, now, print, print_line};
 use crate::cli::secret;
 use crate::cli::session::Session;
 use crate::cli::show;
-use crate::cli::source;
+use crate::cli::source::{self, What};
 use crate::cli::talk::say;
 use crate::invitation::{Access, Detail, Invitation, Request, Secrecy, Title};
 use crate::qr::QrCode;
@@ -73,14 +74,14 @@ async fn details(session: &Session, name: &ServiceName, service: &ServicePropert
         match Detail::new(&label, &value, secrecy) {
             Ok(detail) => details.push(detail),
             // It reaches people all the same, by another way.
-            Err(_) => say(&format!("\"{label}\" is too long for an invitation: tell it in another way.")),
+            Err(_) => say(&tr!("\"{label}\" is too long for an invitation: tell it in another way.", label)),
         }
     }
     Ok(details)
 }
 
 fn read_request(given: &str) -> Result<Request, Failure> {
-    Request::parse(&source::read(given, "request")?.text).map_err(Failure::Ask)
+    Request::parse(&source::read(given, What::Request)?.text).map_err(Failure::Ask)
 }
 
 fn ports(service: &ServiceProperties) -> Result<Vec<VirtualPort>, Failure> {
@@ -160,29 +161,32 @@ fn write(path: &Path, invitation: &Invitation) -> Result<(), Failure> {
 /// What a person has to know of the invitation.
 fn explain(service: &ServiceName, client: &ClientName, invitation: &Invitation, output: Option<&Path>) {
     if let Some(path) = output {
-        say(&format!("The invitation is in {}.", path.display()));
+        say(&tr!("The invitation is in {path}.", path = path.display()));
     }
     match invitation.access() {
         Access::Key(_) => {
-            say("Whoever reads it can connect: send it only where nobody else can read it.");
-            say(&format!("To end the access: tails-server client remove {service} {client}"));
+            say(&tr!("Whoever reads it can connect: send it only where nobody else can read it."));
+            say(&tr!("To end the access: tails-server client remove {service} {client}", service, client));
         }
         Access::Requested(_) => {
-            say(&format!(
-                "Only \"{client}\", who made the request, can use it. It has the address of \"{service}\" in it."
+            say(&tr!(
+                "Only \"{client}\", who made the request, can use it. It has the address of \"{service}\" in it.",
+                client,
+                service
             ));
-            say(&format!("To end the access: tails-server client remove {service} {client}"));
+            say(&tr!("To end the access: tails-server client remove {service} {client}", service, client));
         }
         Access::Open => {
-            say(&format!(
-                "\"{service}\" is open to everybody who knows its address, and the address is in the invitation."
+            say(&tr!(
+                "\"{service}\" is open to everybody who knows its address, and the address is in the invitation.",
+                service
             ));
-            say(&format!("To let in only its clients: tails-server set-option {service} client-authorization on"));
+            say(&tr!("To let in only its clients: tails-server set-option {service} client-authorization on", service));
         }
     }
     if let Some(expiry) = invitation.expiry() {
         // Tor knows no access that ends by itself, so this one does not.
-        say(&format!("`tails-server join` takes it until {expiry}; only `client remove` ends the access itself."));
+        say(&tr!("`tails-server join` takes it until {expiry}; only `client remove` ends the access itself.", expiry));
     }
-    say("They follow it with: tails-server join");
+    say(&tr!("They follow it with: tails-server join"));
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use tails_server_state::{ClientCredential, ClientName, ClientPublicKey, ClientSecretKey, ServiceName};
+use tr::tr;
+use unicode_width::UnicodeWidthStr;
 use zeroize::Zeroizing;
 
 use crate::bus::api::{JoinRequest, JoinedProperties};
@@ -15,12 +17,15 @@ use crate::cli::joined::{self, JoinedView};
 use crate::cli::output::{Form, now, print};
 use crate::cli::secret;
 use crate::cli::session::Session;
-use crate::cli::source::{self, Place};
+use crate::cli::source::{self, Place, What};
 use crate::cli::talk::say;
 use crate::invitation::{Access, Artefact, CannotComplete, Invitation, PasteError, Pasted, Secrecy};
 
 /// Tor takes a key within milliseconds, and a controller connects to it within seconds.
 const READY_PATIENCE: Duration = Duration::from_secs(15);
+
+/// What a person types to join. The same word in all languages: it is part of the interface, as the names are that others type.
+const YES: &str = "yes";
 
 /// What an invitation, or a bare line, grants.
 struct Grant {
@@ -34,7 +39,7 @@ struct Grant {
 
 pub(super) async fn join(session: &Session, asked: Join, form: Form) -> Result<(), Failure> {
     let Join { source, name, persistent, yes } = asked;
-    let source = source::read(source.as_deref().unwrap_or("-"), "invitation")?;
+    let source = source::read(source.as_deref().unwrap_or("-"), What::Invitation)?;
     let pasted = Pasted::read(&source.text).map_err(Failure::Paste)?;
     if source.place == Place::Arguments && has_secret(&pasted) {
         return Err(Failure::SecretInArguments);
@@ -57,7 +62,7 @@ pub(super) async fn join(session: &Session, asked: Join, form: Form) -> Result<(
     grant.request.persistence = Some(persistent || grant.request.persistence == Some(true));
     describe(&grant);
     if !yes {
-        ask::for_word("Join it? Type yes to do it: ", "yes", Act::Join)?;
+        ask::for_word(&tr!("Join it? Type {word} to do it: ", word = YES), YES, Act::Join)?;
     }
     let is_new = session.manager.join(grant.request).await?;
     if let Some(request) = grant.answers {
@@ -66,12 +71,12 @@ pub(super) async fn join(session: &Session, asked: Join, form: Form) -> Result<(
     let properties = until_ready(session, &name).await?;
     print(&JoinedView::from(properties), form)?;
     if !is_new {
-        say(&format!("You had joined \"{name}\" already."));
+        say(&tr!("You had joined \"{name}\" already.", name));
     }
-    say(
-        "Tor has what it needs to reach it: its address works at once, in Tor Browser too where that uses the same Tor.",
-    );
-    say(&format!("Its address, and how to connect: tails-server joined {name}"));
+    say(&tr!(
+        "Tor has what it needs to reach it: its address works at once, in Tor Browser too where that uses the same Tor."
+    ));
+    say(&tr!("Its address, and how to connect: tails-server joined {name}", name));
     Ok(())
 }
 
@@ -156,21 +161,24 @@ fn of_credential(credential: &ClientCredential) -> Result<Grant, Failure> {
 fn describe(grant: &Grant) {
     let Grant { request, client, details, answers } = grant;
     let ports = request.ports.iter().flatten().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    let access = if request.key.is_some() { tr!("with a secret key") } else { tr!("open to everybody") };
     let lines = [
-        ("Service", request.title.clone()),
-        ("Address", Some(request.address.clone())),
-        ("Ports", Some(ports).filter(|ports| !ports.is_empty())),
-        ("You are", client.as_ref().map(ToString::to_string)),
-        ("Access", Some(if request.key.is_some() { "with a secret key" } else { "open to everybody" }.to_owned())),
-        ("Answers", answers.as_ref().map(|request| format!("your request \"{request}\""))),
-        ("Tells", Some(details.join(", ")).filter(|details| !details.is_empty())),
-        ("Expires", request.expires.map(crate::cli::output::time)),
-        ("Name here", Some(request.name.clone())),
+        (tr!("Service"), request.title.clone()),
+        (tr!("Address"), Some(request.address.clone())),
+        (tr!("Ports"), Some(ports).filter(|ports| !ports.is_empty())),
+        (tr!("You are"), client.as_ref().map(ToString::to_string)),
+        (tr!("Access"), Some(access)),
+        (tr!("Answers"), answers.as_ref().map(|request| tr!("your request \"{request}\"", request))),
+        (tr!("Tells"), Some(details.join(", ")).filter(|details| !details.is_empty())),
+        (tr!("Expires"), request.expires.map(crate::cli::output::time)),
+        (tr!("Name here"), Some(request.name.clone())),
     ];
+    let lines = lines.into_iter().filter_map(|(label, text)| Some((label, text?)));
+    let lines: Vec<(String, String)> = lines.collect();
+    let width = lines.iter().map(|(label, _)| label.width()).max().unwrap_or_default();
     for (label, text) in lines {
-        if let Some(text) = text {
-            say(&format!("{label:10} {text}"));
-        }
+        let room = " ".repeat(width.saturating_sub(label.width()));
+        say(&format!("{label}{room}  {text}"));
     }
 }
 

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 use tails_server_state::ServiceName;
+use tr::tr;
 
 use crate::bus::api::JoinedProperties;
 use crate::cli::ask;
@@ -49,7 +50,7 @@ impl From<JoinedProperties> for JoinedView {
 pub(super) async fn list(session: &Session, form: Form) -> Result<(), Failure> {
     let mut joined = session.manager.joined().await?;
     if joined.is_empty() {
-        say("You joined no service of somebody else yet. Follow an invitation with: tails-server join");
+        say(&tr!("You joined no service of somebody else yet. Follow an invitation with: tails-server join"));
     }
     joined.sort_by(|one, two| one.name.cmp(&two.name));
     let rows: Vec<JoinedView> = joined.into_iter().map(JoinedView::from).collect();
@@ -76,14 +77,15 @@ pub(super) async fn leave(session: &Session, name: &ServiceName, yes: bool) -> R
     // One that is not listed may be left half forgotten by a full disk: the controller knows.
     if !yes && there.iter().any(|joined| joined.name == name.as_str()) {
         let question =
-            format!("Leave \"{name}\"? You need a new invitation to join it again. Type its name to leave it: ");
+            tr!("Leave \"{name}\"? You need a new invitation to join it again. Type its name to leave it: ", name);
         ask::for_word(&question, name.as_str(), Act::Remove)?;
     }
     if !session.manager.leave(name.as_str()).await? {
         return Err(unknown(name, there));
     }
-    say(&format!(
-        "\"{name}\" and the key for it are forgotten. Its host can not see that; if the access is to end, tell them."
+    say(&tr!(
+        "\"{name}\" and the key for it are forgotten. Its host can not see that; if the access is to end, tell them.",
+        name
     ));
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use tails_server_state::{AuthorizedClient, ClientPublicKey, OnionKey, SecretHeld, ServiceName};
+use tr::tr;
 
 use crate::cli::args::KeyVerb;
 use crate::cli::ask;
@@ -37,22 +38,23 @@ async fn export(session: &Session, service: &ServiceName, directory: &Path) -> R
     };
     let key = bytes.as_slice().try_into().ok().and_then(|bytes| OnionKey::from_expanded(bytes).ok());
     key_files::export(&key.ok_or(Failure::Garbled)?, &clients, directory)?;
-    say(&format!("The key of \"{service}\" is in {}.", directory.display()));
-    say(
-        "Whoever has it is the service: keep it as you would keep the computer itself, and delete it when it is not needed.",
-    );
+    say(&tr!("The key of \"{service}\" is in {directory}.", service, directory = directory.display()));
+    say(&tr!(
+        "Whoever has it is the service: keep it as you would keep the computer itself, and delete it when it is not needed."
+    ));
     if !clients.is_empty() {
-        say("Its clients are in authorized_clients: without that directory it would be open to everybody.");
+        say(&tr!("Its clients are in authorized_clients: without that directory it would be open to everybody."));
     }
-    say("Let only one Tor have it at a time: two would take each other's visitors.");
+    say(&tr!("Let only one Tor have it at a time: two would take each other's visitors."));
     Ok(())
 }
 
 async fn import(session: &Session, service: &ServiceName, path: &Path, yes: bool, form: Form) -> Result<(), Failure> {
     let properties = show::service(session, service).await?;
     let Imported { key, clients, warnings } = key_files::import(path)?;
-    for warning in &warnings {
-        say(&format!("Warning: {warning}"));
+    for warning in warnings.iter().map(ToString::to_string) {
+        let warning = warning.as_str();
+        say(&tr!("Warning: {warning}", warning = tr!(warning)));
     }
     if !clients.is_empty() && !properties.client_authorization {
         return Err(Failure::ImportWouldOpen { service: service.clone(), clients: clients.len() });
@@ -71,12 +73,17 @@ async fn import(session: &Session, service: &ServiceName, path: &Path, yes: bool
         }
         client::add_one(session, service, &name, Some(public_key)).await?;
         if imported.called != name.as_str() {
-            say(&format!("The client \"{}\" is called \"{name}\" here.", imported.called.escape_debug()));
+            say(&tr!(
+                "The client \"{called}\" is called \"{name}\" here.",
+                called = imported.called.escape_debug(),
+                name
+            ));
         }
     }
     show_address(new, form)?;
-    say(&format!(
-        "\"{service}\" has this address now. Take it out of the Tor that had it before: only one can have it."
+    say(&tr!(
+        "\"{service}\" has this address now. Take it out of the Tor that had it before: only one can have it.",
+        service
     ));
     Ok(())
 }
@@ -86,25 +93,27 @@ async fn renew(session: &Session, service: &ServiceName, yes: bool, form: Form) 
     confirm(service, &old, None, yes)?;
     replace(session, service, &[]).await?;
     show_address(show::onion_address(session, service).await?, form)?;
-    say(&format!(
-        "\"{service}\" has a new address; tell its visitors. The old one is withdrawn for ever, as soon as Tor answers."
+    say(&tr!(
+        "\"{service}\" has a new address; tell its visitors. The old one is withdrawn for ever, as soon as Tor answers.",
+        service
     ));
     if show::service(session, service).await?.clients > 0 {
-        say("Its clients and their keys are the same, and each of them needs the new address.");
+        say(&tr!("Its clients and their keys are the same, and each of them needs the new address."));
     }
     Ok(())
 }
 
 /// Asks, with both addresses.
 fn confirm(service: &ServiceName, old: &str, new: Option<&str>, yes: bool) -> Result<(), Failure> {
-    say(&format!("Old address: {old}"));
-    say(&format!("New address: {}", new.unwrap_or("(made at random)")));
+    say(&tr!("Old address: {old}", old));
+    say(&new.map_or_else(|| tr!("New address: (made at random)"), |new| tr!("New address: {new}", new)));
     if yes {
         return Ok(());
     }
-    let question = format!(
+    let question = tr!(
         "Replace the key of \"{service}\"? The old key and address are lost for ever, unless you exported them. Type the \
-         name of the service to do it: "
+         name of the service to do it: ",
+        service
     );
     ask::for_word(&question, service.as_str(), Act::Change)
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `tails-server lint`
 
+use tr::tr;
+
 use crate::cli::args::{Lint, LintFormat};
 use crate::cli::error::Failure;
 use crate::cli::output::{Form, print, print_line};
@@ -29,10 +31,7 @@ pub(super) fn lint(request: &Lint, form: Form) -> Result<(), Failure> {
     if failing > 0 {
         return Err(Failure::NotClean { failing, of });
     }
-    say(&match of {
-        1 => "The descriptor is fine.".to_owned(),
-        of => format!("All {of} descriptors are fine."),
-    });
+    say(&tr!("The descriptor is fine." | "All {n} descriptors are fine." % of));
     Ok(())
 }
 

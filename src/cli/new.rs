@@ -5,6 +5,8 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::Path;
 
+use tr::tr;
+
 use crate::cli::args::New;
 use crate::cli::error::Failure;
 use crate::cli::talk::say;
@@ -28,7 +30,11 @@ pub(super) fn new(request: &New) -> Result<(), Failure> {
         written.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|cause| failed(&path, cause))?;
     }
     let path = directory.display();
-    say(&format!("{path}/{FILE_NAME} is a beginning. Change it, and check it with: tails-server lint {path}"));
+    say(&tr!(
+        "{path}/{file} is a beginning. Change it, and check it with: tails-server lint {path}",
+        path,
+        file = FILE_NAME
+    ));
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 use tails_server_state::{OptionName, ServiceName};
+use tr::tr;
 use zeroize::Zeroizing;
 
 use crate::bus::api::ServiceProperties;
@@ -46,7 +47,7 @@ pub(super) async fn set(
     if opens && is_closed(session, name, services.get(name.as_str())).await? {
         warn_of_opening(name);
         if !yes {
-            let question = format!("Open \"{name}\" to everybody? Type its name to do it: ");
+            let question = tr!("Open \"{name}\" to everybody? Type its name to do it: ", name);
             ask::for_word(&question, name.as_str(), Act::Change)?;
         }
     }
@@ -104,10 +105,10 @@ async fn is_closed(
 /// Waits until the server runs with what was remembered, if one runs.
 async fn in_force(session: &Session, name: &ServiceName, service: &ServiceProperties) -> Result<(), Failure> {
     match (service.options_applied, service.state.as_str()) {
-        (Some(false), "installing") => say("It is used once its server is installed."),
+        (Some(false), "installing") => say(&tr!("It is used once its server is installed.")),
         (Some(false), _) => {
             follow::until_applied(session, name).await?;
-            say("Its server runs with it.");
+            say(&tr!("Its server runs with it."));
         }
         (None | Some(true), _) => {}
     }
@@ -118,45 +119,68 @@ async fn in_force(session: &Session, name: &ServiceName, service: &ServiceProper
 async fn tell(session: &Session, name: &ServiceName, option: &OptionName, changed: bool) -> Result<(), Failure> {
     let described = session.manager.options(name.as_str()).await?;
     let found = described.into_iter().find(|found| found.name == option.as_str());
-    let already = if changed { "" } else { " already" };
     match found {
         Some(found) if found.secret => {
-            let done = if changed { "changed" } else { "unchanged" };
-            say(&format!("{option} of \"{name}\" is {done}. To see it: tails-server get-option {name} {option}"));
+            say(&if changed {
+                tr!(
+                    "{option} of \"{name}\" is changed. To see it: tails-server get-option {name} {option}",
+                    option,
+                    name
+                )
+            } else {
+                tr!(
+                    "{option} of \"{name}\" is unchanged. To see it: tails-server get-option {name} {option}",
+                    option,
+                    name
+                )
+            });
         }
         Some(found) => {
             let is = found.value.unwrap_or_default();
-            say(&format!("{option} of \"{name}\" is {is}{already}."));
+            say(&is_now(name, option, &is, changed));
         }
         None => {
             let is = value(session, name, option).await?.unwrap_or_default();
-            say(&format!("{option} of \"{name}\" is {is}{already}."));
+            say(&is_now(name, option, &is, changed));
         }
     }
     Ok(())
+}
+
+fn is_now(name: &ServiceName, option: &OptionName, value: &str, changed: bool) -> String {
+    if changed {
+        tr!("{option} of \"{name}\" is {value}.", option, name, value)
+    } else {
+        tr!("{option} of \"{name}\" is {value} already.", option, name, value)
+    }
 }
 
 /// What it means that nobody but the clients can connect any more, once it is so.
 async fn closed(session: &Session, name: &ServiceName, service: &ServiceProperties) -> Result<(), Failure> {
     if service.clients == 0 {
-        say(&format!("It has no clients, and so it is withdrawn until you let somebody in: {}", client::to_add(name)));
+        say(&tr!(
+            "It has no clients, and so it is withdrawn until you let somebody in: {command}",
+            command = client::to_add(name)
+        ));
     }
-    follow::until_settled(session, name, &format!("only the clients of \"{name}\" are to be let in")).await?;
-    say(&format!("Since {} nobody is connected who is not one of its clients.", time(now())));
+    follow::until_settled(session, name, &tr!("only the clients of \"{name}\" are to be let in", name)).await?;
+    say(&tr!("Since {time} nobody is connected who is not one of its clients.", time = time(now())));
     Ok(())
 }
 
 fn warn_of_opening(name: &ServiceName) {
-    for line in [
-        "",
-        "WARNING: without client authorisation, knowing the address is enough to use this service.",
-        "  - Whoever has learned the address can connect, all former clients included.",
-        "  - Whoever knows the address and controls an entry guard of the Tor network can find out where this computer is.",
-        "",
+    say("");
+    say(&tr!("WARNING: without client authorisation, knowing the address is enough to use this service."));
+    for danger in [
+        tr!("Whoever has learned the address can connect, all former clients included."),
+        tr!(
+            "Whoever knows the address and controls an entry guard of the Tor network can find out where this computer is."
+        ),
     ] {
-        say(line);
+        say(&format!("  - {danger}"));
     }
-    say(&format!("To end the access of one client alone: tails-server client remove {name} CLIENT"));
+    say("");
+    say(&tr!("To end the access of one client alone: tails-server client remove {name} CLIENT", name));
     say("");
 }
 

@@ -2,6 +2,7 @@
 //! `tails-server remove` and `uninstall`
 
 use tails_server_state::ServiceName;
+use tr::tr;
 
 use crate::bus::api::ApiError;
 use crate::cli::ask;
@@ -18,12 +19,15 @@ pub(super) async fn remove(session: &Session, name: &ServiceName, yes: bool) -> 
     let is_hosted = known.is_some_and(|service| service.described) && is_hosted(session, name).await?;
     if known.is_some() {
         if !yes {
-            let lost = if is_hosted {
-                "Its address, its key and its data are gone for ever, and its server is uninstalled."
+            let question = if is_hosted {
+                tr!(
+                    "Remove \"{name}\"? Its address, its key and its data are gone for ever, and its server is uninstalled. Type \
+                     its name to remove it: ",
+                    name
+                )
             } else {
-                "Its address and key are lost for ever."
+                tr!("Remove \"{name}\"? Its address and key are lost for ever. Type its name to remove it: ", name)
             };
-            let question = format!("Remove \"{name}\"? {lost} Type its name to remove it: ");
             ask::for_word(&question, name.as_str(), Act::Remove)?;
         }
         // Closed first, forgotten then: nothing may stay open that nobody remembers.
@@ -32,7 +36,7 @@ pub(super) async fn remove(session: &Session, name: &ServiceName, yes: bool) -> 
     if let Err(error) = session.manager.remove(name.as_str()).await {
         return Err(session.failure(name, error).await);
     }
-    say(&format!("\"{name}\", its address and its key are gone."));
+    say(&tr!("\"{name}\", its address and its key are gone.", name));
     if let Some(visitors) = visitors {
         say(visitors);
     }
@@ -43,7 +47,7 @@ pub(super) async fn remove(session: &Session, name: &ServiceName, yes: bool) -> 
     match follow_uninstall(session, name).await {
         Ok(()) => Ok(()),
         Err(ApiError::Postponed(_)) => {
-            say("Its server is uninstalled, and its data are deleted, as soon as the system's services answer.");
+            say(&tr!("Its server is uninstalled, and its data are deleted, as soon as the system's services answer."));
             Ok(())
         }
         Err(error) => Err(session.failure(name, error).await),
@@ -54,7 +58,7 @@ pub(super) async fn remove(session: &Session, name: &ServiceName, yes: bool) -> 
 pub(super) async fn uninstall(session: &Session, name: &ServiceName, yes: bool) -> Result<(), Failure> {
     let (_, _, services) = session.manager.overview().await?;
     if !yes {
-        let question = format!("Uninstall \"{name}\"? Its data are deleted for ever. Type its name to do it: ");
+        let question = tr!("Uninstall \"{name}\"? Its data are deleted for ever. Type its name to do it: ", name);
         ask::for_word(&question, name.as_str(), Act::Remove)?;
     }
     if services.get(name.as_str()).is_some_and(|service| service.described) {
@@ -68,7 +72,7 @@ pub(super) async fn uninstall(session: &Session, name: &ServiceName, yes: bool) 
         return Err(session.failure(name, error).await);
     }
     if services.contains_key(name.as_str()) {
-        say(&format!("Its address and its options are kept. To forget them, too: tails-server remove {name}"));
+        say(&tr!("Its address and its options are kept. To forget them, too: tails-server remove {name}", name));
     }
     Ok(())
 }
@@ -77,16 +81,17 @@ pub(super) async fn uninstall(session: &Session, name: &ServiceName, yes: bool) 
 async fn follow_uninstall(session: &Session, name: &ServiceName) -> Result<(), ApiError> {
     {
         let mut progress = Progress::begin();
-        progress.show(format!("uninstalling the server of \"{name}\""));
+        progress.show(tr!("uninstalling the server of \"{name}\"", name));
         session.manager.await_uninstalled(name.as_str()).await?;
     }
     let (had, _) = session.manager.catalog().await?;
     say(&if had.get(name.as_str()).is_some_and(|service| service.installed == Some(true)) {
-        format!(
-            "The data of \"{name}\" are deleted. Its packages stay: they were there before, or something else needs them."
+        tr!(
+            "The data of \"{name}\" are deleted. Its packages stay: they were there before, or something else needs them.",
+            name
         )
     } else {
-        format!("The server of \"{name}\" is uninstalled, and its data are deleted.")
+        tr!("The server of \"{name}\" is uninstalled, and its data are deleted.", name)
     });
     Ok(())
 }

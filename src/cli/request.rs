@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 use tails_server_state::ClientPublicKey;
+use tr::tr;
 
 use crate::cli::args::Ask;
 use crate::cli::code;
@@ -39,12 +40,14 @@ pub(super) async fn request(session: &Session, asked: Ask, form: Form) -> Result
         code::show(&request.to_uri())?;
     }
     if !is_new {
-        say(&format!("This is the request \"{}\" that you made before.", request.name));
+        say(&tr!("This is the request \"{name}\" that you made before.", name = request.name));
     }
-    say("Send it to the host of the service; there is no secret in it. Follow the invitation that answers it with");
-    say("`tails-server join`, on this computer.");
+    say(&tr!(
+        "Send it to the host of the service; there is no secret in it. Follow the invitation that answers it with \
+              `tails-server join`, on this computer."
+    ));
     if !persistence {
-        say("Its key is forgotten when this computer shuts down: the invitation is of no use after that.");
+        say(&tr!("Its key is forgotten when this computer shuts down: the invitation is of no use after that."));
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, IsTerminal, Read};
 use std::path::Path;
 
+use tr::tr;
 use zeroize::Zeroizing;
 
 use crate::cli::error::Failure;
@@ -28,8 +29,16 @@ pub(super) enum Place {
     Arguments,
 }
 
-/// Reads a text from a file, from standard input (`-`), or takes what was given as the text itself. `what` it is, in words.
-pub(super) fn read(given: &str, what: &str) -> Result<Source, Failure> {
+/// What a person is to give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    Invitation,
+    Request,
+    Value,
+}
+
+/// Reads a text from a file, from standard input (`-`), or takes what was given as the text itself.
+pub(super) fn read(given: &str, what: What) -> Result<Source, Failure> {
     if given == "-" {
         return Ok(Source { text: input(what)?, place: Place::Input });
     }
@@ -46,7 +55,7 @@ pub(super) fn read(given: &str, what: &str) -> Result<Source, Failure> {
 
 /// The value of an option, from standard input: without the line break at its end.
 pub(super) fn value() -> Result<Zeroizing<String>, Failure> {
-    let text = input("value")?;
+    let text = input(What::Value)?;
     Ok(Zeroizing::new(text.strip_suffix('\n').unwrap_or(&text).to_owned()))
 }
 
@@ -58,13 +67,17 @@ fn is_text(given: &str) -> bool {
 }
 
 /// Reads standard input: to its end, or on a terminal to the end of the block of text.
-fn input(what: &str) -> Result<Zeroizing<String>, Failure> {
-    let failed = |cause| Failure::Read { what: "standard input".to_owned(), cause };
+fn input(what: What) -> Result<Zeroizing<String>, Failure> {
+    let failed = |cause| Failure::Read { what: tr!("standard input"), cause };
     let stdin = io::stdin();
     if !stdin.is_terminal() {
         return all(stdin.lock()).map_err(failed);
     }
-    say(&format!("Paste the {what}, then press Enter and Ctrl-D:"));
+    say(&match what {
+        What::Invitation => tr!("Paste the invitation, then press Enter and Ctrl-D:"),
+        What::Request => tr!("Paste the request, then press Enter and Ctrl-D:"),
+        What::Value => tr!("Paste the value, then press Enter and Ctrl-D:"),
+    });
     let mut text = Zeroizing::new(String::with_capacity(MOST_BYTES));
     let mut lines = stdin.lock();
     loop {
@@ -94,10 +107,10 @@ mod tests {
     #[test]
     fn what_is_no_file_and_looks_like_no_text_is_a_file_that_is_missing() {
         for text in ["TAILS-SERVER:TAILSINVAE", "tailsreqab", "abc:descriptor:x25519:KEY", "one\ntwo"] {
-            assert!(matches!(read(text, "x"), Ok(Source { place: Place::Arguments, .. })), "{text}");
+            assert!(matches!(read(text, What::Request), Ok(Source { place: Place::Arguments, .. })), "{text}");
         }
         for missing in ["invitation.txt", "/nonexistent/invitation", ""] {
-            assert!(matches!(read(missing, "x"), Err(Failure::Read { .. })), "{missing}");
+            assert!(matches!(read(missing, What::Request), Err(Failure::Read { .. })), "{missing}");
         }
     }
 }

@@ -5,16 +5,20 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use tr::tr;
 
 /// What the command line makes no sense with.
 const NO_SENSE: u8 = 2;
 
 /// The arguments of this program. `Err` is the exit code, after help was shown or standard error was told what is wrong;
-/// `hint` may know more of a value that was refused than where the help is.
+/// `in_words` says the help in the language of the person, and `hint` may know more of a value that was refused than where
+/// the help is.
 pub(crate) fn parse<A: clap::Parser>(
-    hint: impl Fn(&(dyn Error + 'static)) -> Option<&'static str>,
+    in_words: impl Fn(clap::Command) -> clap::Command,
+    hint: impl Fn(&(dyn Error + 'static)) -> Option<String>,
 ) -> Result<A, ExitCode> {
-    A::try_parse().map_err(|error| {
+    let parsed = in_words(A::command()).try_get_matches().and_then(|mut matches| A::from_arg_matches_mut(&mut matches));
+    parsed.map_err(|error| {
         let kind = error.kind();
         if matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
             // Who closed the pipe has read enough.
@@ -52,15 +56,22 @@ impl Misuse {
         let kind = error.kind();
         let is_about_a_value = matches!(kind, ErrorKind::ValueValidation | ErrorKind::InvalidValue);
         let message = if is_about_a_value && !value.is_empty() {
-            format!("\"{value}\" does not fit {argument}")
+            tr!("\"{value}\" does not fit {argument}", value, argument)
         } else if is_about_a_value {
-            format!("{argument} can not be empty")
+            tr!("{argument} can not be empty", argument)
         } else if kind == ErrorKind::MissingRequiredArgument {
-            format!("{argument} is missing")
+            let count = argument.split(", ").count();
+            tr!("{argument} is missing" | "{argument} are missing" % count, argument)
         } else if kind == ErrorKind::InvalidSubcommand {
-            format!("there is no command \"{}\"", context(error, ContextKind::InvalidSubcommand))
+            tr!("there is no command \"{command}\"", command = context(error, ContextKind::InvalidSubcommand))
         } else if kind == ErrorKind::UnknownArgument {
-            format!("\"{argument}\" is not known here")
+            tr!("\"{argument}\" is not known here", argument)
+        } else if kind == ErrorKind::ArgumentConflict {
+            conflict(&argument, &context(error, ContextKind::PriorArg))
+        } else if kind == ErrorKind::MissingSubcommand {
+            tr!("a command is missing")
+        } else if kind == ErrorKind::InvalidUtf8 {
+            tr!("an argument is no text in UTF-8")
         } else {
             first_line(error)
         };
@@ -73,26 +84,39 @@ fn next_step(
     error: &clap::Error,
     command: &clap::Command,
     words: &[String],
-    hint: impl Fn(&(dyn Error + 'static)) -> Option<&'static str>,
+    hint: impl Fn(&(dyn Error + 'static)) -> Option<String>,
 ) -> String {
     let verb = words.iter().find(|word| command.find_subcommand(word).is_some());
     let help = match verb {
         Some(verb) => format!("`{} {verb} --help`", command.get_name()),
         None => format!("`{} --help`", command.get_name()),
     };
-    let similar = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg].map(|kind| context(error, kind));
-    match (similar.iter().find(|word| !word.is_empty()), error.source().and_then(hint)) {
-        (Some(similar), _) => format!("Did you mean \"{similar}\"? See {help}"),
-        (None, Some(hint)) => format!("{hint}; see {help}"),
-        (None, None) => format!("See {help}"),
+    let suggested = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg].map(|kind| context(error, kind));
+    // Of several, the most similar one is the last.
+    let similar = suggested.iter().filter_map(|words| words.split(", ").last()).find(|word| !word.is_empty());
+    match (similar, error.source().and_then(hint)) {
+        (Some(similar), _) => tr!("Did you mean \"{similar}\"? See {help}", similar, help),
+        (None, Some(hint)) => tr!("{hint}; see {help}", hint, help),
+        (None, None) => tr!("See {help}", help),
+    }
+}
+
+fn conflict(argument: &str, earlier: &str) -> String {
+    if earlier.is_empty() || earlier == argument {
+        tr!("{argument} can be given only once", argument)
+    } else {
+        tr!("{argument} can not be given together with {earlier}", argument, earlier)
     }
 }
 
 /// The argument that it is about, as it is written on a command line.
 fn argument(error: &clap::Error) -> String {
     let name = context(error, ContextKind::InvalidArg);
-    let name = name.trim_end_matches("...");
-    name.strip_prefix('<').and_then(|name| name.strip_suffix('>')).unwrap_or(name).to_owned()
+    let bare = |name: &str| {
+        let name = name.trim_end_matches("...");
+        name.strip_prefix('<').and_then(|name| name.strip_suffix('>')).unwrap_or(name).to_owned()
+    };
+    name.split(", ").map(bare).collect::<Vec<_>>().join(", ")
 }
 
 fn context(error: &clap::Error, kind: ContextKind) -> String {

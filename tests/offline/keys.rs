@@ -20,7 +20,7 @@ fn an_exported_key_can_be_imported_with_its_address_and_its_clients() {
 
     let taken = controller.publish("other", &["80:1"], &[]);
     let import = ["key", "import", "other", path, "--yes"];
-    assert_refused(controller.cli(import), 1, &["1 clients", "open to everybody", "client-authorization on"]);
+    assert_refused(controller.cli(import), 1, &["one client", "open to everybody", "client-authorization on"]);
     controller.cli(["set-option", "other", "client-authorization", "on"]).succeeded();
     assert_refused(controller.cli(import), 2, &["\"web\" has this address already"]);
     assert_eq!(controller.address("other"), taken);
