@@ -33,6 +33,9 @@ const LETTERS_PER_ERROR: usize = 3;
 /// Where the system's controller listens.
 pub(super) const SYSTEM_SOCKET: &str = "/run/tails-server/bus";
 
+/// Where the bus of a system listens, unless its environment says otherwise.
+const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
+
 /// A connection to the controller.
 pub(super) struct Session {
     pub(super) manager: ManagerProxy<'static>,
@@ -125,13 +128,12 @@ fn expected() -> BusAddress {
         .map(PathBuf::from)
         .filter(|directory| directory.is_absolute())
         .map(|directory| directory.join("tails-server/bus"));
-    let system_is_there = Path::exists(&system);
     match own {
         Some(own) if own.exists() => BusAddress::Unix(own),
-        Some(_) | None if system_is_there && geteuid().is_root() => BusAddress::Unix(system),
-        Some(own) if !system_is_there => BusAddress::Unix(own),
-        Some(_) => BusAddress::System,
-        None if system_is_there => BusAddress::System,
+        // Root needs no bus. Of a controller that does not run there is no socket, and the bus starts it.
+        Some(_) | None if geteuid().is_root() && Path::exists(&system) => BusAddress::Unix(system),
+        Some(_) | None if Path::new(SYSTEM_BUS).exists() => BusAddress::System,
+        Some(own) => BusAddress::Unix(own),
         None => BusAddress::Unix(system),
     }
 }

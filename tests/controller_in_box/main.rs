@@ -15,6 +15,7 @@ mod kept;
 mod mumble;
 mod reach;
 mod reached;
+mod rights;
 mod system;
 
 use serde_json::Value;
