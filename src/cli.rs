@@ -8,9 +8,14 @@ mod change;
 mod check;
 mod client;
 mod code;
+mod complete;
 mod described;
 mod error;
+mod exit;
 mod follow;
+mod glance;
+mod help;
+mod interrupt;
 mod invite;
 mod join;
 mod joined;
@@ -28,12 +33,15 @@ mod secret;
 mod session;
 mod show;
 mod source;
+mod table;
 mod talk;
+mod terminal;
 mod watch;
 
 use std::process::ExitCode;
 
-pub use args::{Arguments, Ask, ClientVerb, Invite, Join, KeyVerb, Lint, LintFormat, New, Verb};
+pub use args::{Arguments, Ask, ClientVerb, Completions, Invite, Join, KeyVerb, Lint, LintFormat, New, Shell, Verb};
+pub use help::Topic;
 pub use language::{Catalogue, help_in_words};
 
 use crate::cli::error::Failure;
@@ -46,6 +54,9 @@ use crate::errors::usage;
 #[must_use]
 pub fn main() -> ExitCode {
     let language = language::choose();
+    if complete::answered() {
+        return ExitCode::SUCCESS;
+    }
     let in_words = |command| if language { language::help(command) } else { command };
     let arguments = match usage::parse::<Arguments>(in_words, args::hint) {
         Ok(arguments) => arguments,
@@ -71,6 +82,12 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     if let Verb::New(request) = &verb {
         return new::new(request);
+    }
+    if let Verb::Completions(request) = &verb {
+        return complete::register(request);
+    }
+    if let Verb::Help { words } = &verb {
+        return help::help(words);
     }
     let patience = if matches!(verb, Verb::Check { .. }) {
         CHECK_PATIENCE
@@ -111,6 +128,6 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Request(request) => request::request(&session, request, form).await,
         Verb::Watch => watch::watch(&session, form).await,
         // Done above, without asking.
-        Verb::Lint(_) | Verb::New(_) => Ok(()),
+        Verb::Lint(_) | Verb::New(_) | Verb::Completions(_) | Verb::Help { .. } => Ok(()),
     }
 }

@@ -615,3 +615,32 @@ fn systemd_that_leaves_the_bus_leaves_nothing_published() {
         assert_eq!(house.started().len(), 2, "nothing had to be done again");
     });
 }
+
+#[test]
+fn who_does_not_wait_for_the_end_of_uninstalling_is_told_that_it_goes_on() {
+    story(async {
+        let mut house = House::open(vec![Plan::Done, Plan::Done, Plan::Done, Plan::Hangs]).await;
+        let socket = house.directory.path().join("bus-of-ours");
+        let listener = Listener::bind(&socket).await.unwrap();
+        house.tasks.push(tokio::spawn(listener.serve(house.controller.clone())));
+        house.controller.enable(mumble()).await.unwrap();
+        house.until_state(State::Published).await;
+        let mut asking = tokio::process::Command::new(env!("CARGO_BIN_EXE_tails-server"));
+        asking.args(["uninstall", "mumble", "--yes", "--bus", &format!("unix:{}", socket.display())]);
+        let asking = asking.stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        while house.started().len() < 4 {
+            // The systemd that is none tells nobody what it was asked for.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let pid = rustix::process::Pid::from_raw(asking.id().unwrap().try_into().unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        let answer = tokio::time::timeout(PATIENCE, asking.wait_with_output()).await.unwrap().unwrap();
+        let said = String::from_utf8(answer.stderr).unwrap();
+        assert_eq!(answer.status.code(), Some(5), "{said}");
+        let last = "uninstalling the server of \"mumble\"\n\
+                    Error: The server of \"mumble\" is not uninstalled yet: interrupted\n\
+                    Hint: It is remembered and goes on by itself. To see how it is: tails-server info mumble\n";
+        assert!(said.ends_with(last), "{said}");
+        house.stop.take().unwrap().stop();
+    });
+}

@@ -2,6 +2,7 @@
 //! What can be said on the command line.
 
 mod client;
+mod completions;
 mod descriptor;
 mod invite;
 mod key;
@@ -21,40 +22,39 @@ use tails_server_state::{
 use tr::tr;
 
 pub use self::client::ClientVerb;
+pub use self::completions::{Completions, Shell};
 pub use self::descriptor::{Lint, LintFormat, New};
 pub use self::invite::{Ask, Invite, Join};
 pub use self::key::KeyVerb;
 use crate::bus::api::BusAddress;
 use crate::cli::error::Failure;
+use crate::cli::exit::Exit;
+use crate::cli::help;
 use crate::invitation::{InvalidLifetime, InvalidLine};
 
-const AFTER_HELP: &str = "\
+const EXAMPLES: &str = "\
 Examples:
   tails-server publish 8080                        publish what listens on port 8080
   tails-server publish 80:8080 --name web --wait   as port 80, and wait until it is published
   tails-server publish 80:unix:/run/user/1000/pad.sock --persistent --autostart
   tails-server address web                         the address, for scripts
   tails-server status                              Tor and all services at a glance
-  tails-server publish 8080 --private --client alice   for Alice alone; see tails-server client --help
+  tails-server publish 8080 --private --client alice   for Alice alone; see tails-server client --help";
 
-Exit codes:
-  0  done
-  1  it did not work out
-  2  the command makes no sense
-  3  there is no such service, client, or whatever was named
-  4  the controller does not answer
-  5  not published in the time given, or interrupted; or an access has not ended yet, or an option is not in force yet
-  6  not confirmed";
+/// What follows the verbs.
+fn after_help() -> String {
+    format!("{EXAMPLES}\n\n{}\n\n{}", Exit::table(), help::table())
+}
 
 /// Start onion services on this computer, reachable over Tor from anywhere
 #[derive(Debug, Parser)]
-#[command(name = "tails-server", version, after_help = AFTER_HELP, arg_required_else_help = true)]
+#[command(name = "tails-server", version, after_help = after_help(), disable_help_subcommand = true, arg_required_else_help = true)]
 pub struct Arguments {
     /// Where the controller listens: unix:PATH [default: bus in $XDG_RUNTIME_DIR/tails-server or /run/tails-server]
     #[arg(long, global = true, value_name = "ADDRESS", env = "TAILS_SERVER_BUS")]
     pub bus: Option<BusAddress>,
 
-    /// Print JSON instead of YAML, with the same keys
+    /// Print JSON, for programs: the same keys as YAML, and instead of tables
     #[arg(long, global = true)]
     pub json: bool,
 
@@ -229,9 +229,21 @@ pub enum Verb {
     #[command(after_help = descriptor::NEW_HELP)]
     New(New),
 
-    /// Print a line for each change, until interrupted
+    /// Print a line for each service as it is, and then for each change, until interrupted
     #[command(after_help = WATCH_HELP)]
     Watch,
+
+    /// Print what makes a shell complete names of services, options and clients
+    #[command(after_help = completions::HELP)]
+    Completions(Completions),
+
+    /// Explain a topic, or a command
+    #[command(after_help = HELP_HELP)]
+    Help {
+        /// The topic or the command
+        #[arg(value_name = "TOPIC|COMMAND")]
+        words: Vec<String>,
+    },
 }
 
 const PUBLISH_HELP: &str = "\
@@ -302,7 +314,13 @@ Examples:
 const WATCH_HELP: &str = "\
 Examples:
   tails-server watch
-  tails-server watch --json              an object a line";
+  tails-server watch --json              an object a line; in those that say how it is, and no change, `present` is true";
+
+const HELP_HELP: &str = "\
+Examples:
+  tails-server help                      all commands and all topics
+  tails-server help private-services     a topic
+  tails-server help client add           a command";
 
 /// A service to publish.
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ use tails_server_state::{ClientName, InvalidPortMap, OptionName, ServiceName};
 use tr::tr;
 
 use crate::bus::api::{ApiError, BusAddress};
+use crate::cli::exit::Exit;
 use crate::cli::session::{ANSWER_PATIENCE, SYSTEM_SOCKET};
 use crate::invitation::{CannotComplete, Expired, InvalidInvitation, PasteError};
 use crate::key_files::{ExportError, ImportError};
@@ -20,6 +21,8 @@ use crate::qr::TooLong;
 pub(super) enum Failure {
     #[error("{}", tr!("--autostart needs --persistent: without it nothing is left to publish after a reboot"))]
     NothingToStart,
+    #[error("{}", tr!("there is no command and no topic \"{word}\"", word))]
+    NoHelp { word: String, similar: Option<String> },
     #[error("{}", tr!("the ports are wrong"))]
     Ports(#[from] InvalidPortMap),
     #[error("{}", tr!("there is no socket {path}", path = .0.display()))]
@@ -56,6 +59,8 @@ pub(super) enum Failure {
     RemovedMeanwhile(ServiceName),
     #[error("{}", tr!("service \"{name}\" is not published yet: {state}", name, state))]
     NotYet { name: ServiceName, state: String },
+    #[error("{}", tr!("{what}: interrupted", what))]
+    GoesOn { name: ServiceName, what: String },
     #[error("{}", tr!("{what}, but it is not certain yet that nobody is connected any more, or can connect, who should not", what))]
     NotEnded { service: ServiceName, what: String },
     #[error("{}", tr!("the server of \"{service}\" does not run with it yet: {state}", service, state))]
@@ -178,14 +183,25 @@ impl Failure {
             return ExitCode::SUCCESS;
         }
         crate::errors::report(&self, self.hint().as_deref());
-        ExitCode::from(self.code())
+        self.exit().into()
     }
 
-    const fn code(&self) -> u8 {
+    const fn exit(&self) -> Exit {
         match self {
-            Self::NothingToStart | Self::Ports(_) | Self::NoSocket(_) | Self::NotASocket(_) => 2,
-            Self::Refused { because: Refusal::Input, .. } => 2,
-            Self::Unknown { .. } | Self::UnknownClient { .. } | Self::Refused { because: Refusal::Unknown, .. } => 3,
+            Self::NothingToStart
+            | Self::NoHelp { .. }
+            | Self::Ports(_)
+            | Self::NoSocket(_)
+            | Self::NotASocket(_)
+            | Self::Refused { because: Refusal::Input, .. }
+            | Self::Paste(_)
+            | Self::Ask(_)
+            | Self::SecretInArguments
+            | Self::UnknownOption { .. } => Exit::Senseless,
+            Self::Unknown { .. }
+            | Self::UnknownClient { .. }
+            | Self::NotJoined { .. }
+            | Self::Refused { because: Refusal::Unknown, .. } => Exit::Unknown,
             Self::NotRunning(_)
             | Self::NotOnBus
             | Self::NoBus(..)
@@ -194,11 +210,13 @@ impl Failure {
             | Self::ControllerEnded
             | Self::NoAnswer(_)
             | Self::Garbled
-            | Self::Bus(_) => 4,
-            Self::Paste(_) | Self::Ask(_) | Self::SecretInArguments | Self::UnknownOption { .. } => 2,
-            Self::NotJoined { .. } => 3,
-            Self::NotYet { .. } | Self::NotEnded { .. } | Self::NotApplied { .. } | Self::NotReady { .. } => 5,
-            Self::CannotAsk(_) | Self::NotConfirmed(_) => 6,
+            | Self::Bus(_) => Exit::NoAnswer,
+            Self::NotYet { .. }
+            | Self::NotEnded { .. }
+            | Self::NotApplied { .. }
+            | Self::NotReady { .. }
+            | Self::GoesOn { .. } => Exit::NotYet,
+            Self::CannotAsk(_) | Self::NotConfirmed(_) => Exit::NotConfirmed,
             Self::Refused { because: Refusal::Failed, .. }
             | Self::ServiceFailed { .. }
             | Self::NotReached { .. }
@@ -218,7 +236,7 @@ impl Failure {
             | Self::ExportWouldOpen(_)
             | Self::ImportWouldOpen { .. }
             | Self::Print(_)
-            | Self::System(_) => 1,
+            | Self::System(_) => Exit::Failed,
         }
     }
 
@@ -226,6 +244,10 @@ impl Failure {
         match self {
             Self::NothingToStart => Some(tr!("Add --persistent, or leave out --autostart")),
             Self::Ports(_) => Some(tr!("Write [VIRTUAL:]TARGET, such as 80:8080; see `tails-server publish --help`")),
+            Self::NoHelp { similar: Some(similar), .. } => {
+                Some(tr!("Did you mean \"{similar}\"? See `tails-server help`", similar))
+            }
+            Self::NoHelp { similar: None, .. } => Some(tr!("See `tails-server help`")),
             Self::NoSocket(_) => Some(tr!("Start the server that makes it, then publish it")),
             Self::NotASocket(_) => Some(tr!("Give the path of a unix socket that a server listens on")),
             Self::NoBus(..) => Some(tr!("Give it the controller's socket: --bus unix:PATH")),
@@ -246,8 +268,13 @@ impl Failure {
             }
             Self::Unknown { similar: None, .. } => Some(tr!("See `tails-server list`")),
             Self::Refused { hint, .. } | Self::ServiceFailed { hint, .. } => hint.as_deref().map(|hint| tr!(hint)),
-            Self::NotYet { name, .. } => {
-                Some(tr!("It stays enabled and is published once it can be; see `tails-server status {name}`", name))
+            Self::NotYet { name, .. } => Some(tr!(
+                "It stays enabled and is published once it can be. To see how it is: tails-server status {name}. To withdraw \
+                 it: tails-server disable {name}",
+                name
+            )),
+            Self::GoesOn { name, .. } => {
+                Some(tr!("It is remembered and goes on by itself. To see how it is: tails-server info {name}", name))
             }
             Self::UnknownClient { service, similar, .. } => Some(match similar {
                 Some(similar) => {

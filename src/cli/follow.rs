@@ -8,8 +8,9 @@ use tails_server_state::ServiceName;
 
 use crate::bus::api::{ServiceChangedStream, ServiceProperties, ServiceRemovedStream, TorChangedStream, TorProperties};
 use crate::cli::error::{Failure, Refusal};
+use crate::cli::interrupt::interrupted;
 use crate::cli::session::Session;
-use crate::cli::talk::{Progress, say};
+use crate::cli::talk::{Progress, Stage, say};
 
 /// How long an access may take to end. Tor withdraws a service and closes its circuits within a second.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(15);
@@ -26,7 +27,7 @@ pub(super) async fn until_published(
     let mut follower = Follower::subscribe(session).await?;
     // One look in any case: without it nobody could say what is missing.
     let first = look(session, name).await?;
-    let mut last = whereabouts(&first.0, &first.1);
+    let mut last = whereabouts(&first.0, &first.1).text;
     let waiting = follower.wait(name, first, &mut last, |service, tor| match service.state.as_str() {
         "published" => Verdict::There,
         "failed" => Verdict::Never,
@@ -36,7 +37,7 @@ pub(super) async fn until_published(
     let gave_up = tokio::select! {
         ended = waiting => return ended,
         () = pause(patience) => "the time is up",
-        _ = tokio::signal::ctrl_c() => "interrupted",
+        () = interrupted() => "interrupted",
     };
     say(&format!("Stopped waiting: {gave_up}."));
     Err(Failure::NotYet { name: name.clone(), state: last })
@@ -61,10 +62,16 @@ pub(super) async fn until_withdrawn(
         };
         follower.wait(name, first, &mut last, judge).await
     };
-    match tokio::time::timeout(patience, waiting).await {
-        Ok(Ok(service)) => Ok(service),
-        Ok(Err(failure)) => Err(failure),
-        Err(_) => {
+    let withdrawn = tokio::select! {
+        withdrawn = waiting => Some(withdrawn),
+        () = tokio::time::sleep(patience) => None,
+        () = interrupted() => {
+            return Err(Failure::GoesOn { what: format!("service \"{name}\" is not withdrawn yet"), name: name.clone() });
+        }
+    };
+    match withdrawn {
+        Some(withdrawn) => withdrawn,
+        None => {
             let message = match last.strip_prefix("stopping, ") {
                 Some(problem) => format!("service \"{name}\" is not withdrawn yet: {problem}"),
                 None => format!("service \"{name}\" is not withdrawn yet"),
@@ -86,14 +93,14 @@ pub(super) async fn until_settled(
     let waiting = async {
         let first = look(session, service).await?;
         let judge = |service: &ServiceProperties, _: &TorProperties| {
-            if service.access_settled { Verdict::There } else { Verdict::NotYet("ending the access".to_owned()) }
+            if service.access_settled { Verdict::There } else { Verdict::NotYet("ending the access".to_owned().into()) }
         };
         follower.wait(service, first, &mut last, judge).await
     };
     let settled = tokio::select! {
         settled = waiting => Some(settled),
         () = tokio::time::sleep(SETTLE_PATIENCE) => None,
-        _ = tokio::signal::ctrl_c() => None,
+        () = interrupted() => None,
     };
     settled.unwrap_or_else(|| Err(Failure::NotEnded { service: service.clone(), what: what.to_owned() }))
 }
@@ -114,7 +121,7 @@ pub(super) async fn until_applied(session: &Session, service: &ServiceName) -> R
     let applied = tokio::select! {
         applied = waiting => Some(applied),
         () = tokio::time::sleep(APPLY_PATIENCE) => None,
-        _ = tokio::signal::ctrl_c() => None,
+        () = interrupted() => None,
     };
     applied.unwrap_or_else(|| Err(Failure::NotApplied { service: service.clone(), state: last }))
 }
@@ -128,7 +135,7 @@ enum Verdict {
     /// It will not be before somebody enables it.
     Unwanted,
     /// Where it is meanwhile.
-    NotYet(String),
+    NotYet(Stage),
 }
 
 /// All changes from the moment it was made. A look that follows it misses nothing, whenever the command was given.
@@ -165,9 +172,11 @@ impl Follower {
                     return Err(Failure::ServiceFailed { name: name.clone(), problem, hint: service.hint });
                 }
                 Verdict::Unwanted => return Err(Failure::Disabled(name.clone())),
-                Verdict::NotYet(whereabouts) => *last = whereabouts,
+                Verdict::NotYet(Stage { text, share }) => {
+                    progress.show(Stage { text: format!("{name}: {text}"), share });
+                    *last = text;
+                }
             }
-            progress.show(format!("{name}: {last}"));
             tokio::select! {
                 Some(changed) = self.services.next() => {
                     let changed = changed.args()?;
@@ -197,18 +206,27 @@ async fn look(session: &Session, name: &ServiceName) -> Result<(ServicePropertie
 }
 
 /// Where a service is on its way, in words for people.
-fn whereabouts(service: &ServiceProperties, tor: &TorProperties) -> String {
+fn whereabouts(service: &ServiceProperties, tor: &TorProperties) -> Stage {
     match (service.state.as_str(), &service.problem) {
-        ("waiting-for-tor", None) => format!("waiting for Tor, {} % ({})", tor.bootstrap, tor.summary),
+        ("waiting-for-tor", None) => Stage {
+            text: format!("waiting for Tor, {} % ({})", tor.bootstrap, tor.summary),
+            share: Some((tor.bootstrap.into(), 100)),
+        },
         ("installing", None) => match &service.progress {
-            Some((percent, what)) => format!("installing, {percent} % ({what})"),
-            None => "installing".to_owned(),
+            Some((percent, what)) => {
+                Stage { text: format!("installing, {percent} % ({what})"), share: Some(((*percent).into(), 100)) }
+            }
+            None => "installing".to_owned().into(),
         },
         ("publishing", None) => {
-            format!("publishing, {} of {} uploads confirmed", service.uploads_confirmed, service.uploads_attempted)
+            let (confirmed, attempted) = (service.uploads_confirmed, service.uploads_attempted);
+            Stage {
+                text: format!("publishing, {confirmed} of {attempted} uploads confirmed"),
+                share: Some((confirmed, attempted)),
+            }
         }
-        (state, None) => state.to_owned(),
-        (state, Some(problem)) => format!("{state}, {problem}"),
+        (state, None) => state.to_owned().into(),
+        (state, Some(problem)) => format!("{state}, {problem}").into(),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::bus::api::{JoinRequest, JoinedProperties};
 use crate::cli::args::Join;
 use crate::cli::ask;
 use crate::cli::error::{Act, Failure};
+use crate::cli::interrupt::interrupted;
 use crate::cli::joined::{self, JoinedView};
 use crate::cli::output::{Form, now, print};
 use crate::cli::secret;
@@ -235,7 +236,7 @@ async fn until_ready(session: &Session, name: &ServiceName) -> Result<JoinedProp
     let waited = tokio::select! {
         waited = waiting => Some(waited),
         () = tokio::time::sleep(READY_PATIENCE) => None,
-        _ = tokio::signal::ctrl_c() => None,
+        () = interrupted() => None,
     };
     match waited {
         Some(Ok(())) => Ok(properties),

@@ -203,7 +203,7 @@ async fn value(session: &Session, name: &ServiceName, option: &OptionName) -> Re
 }
 
 /// The options of a port that is published as it is.
-const COMMON: [&str; 5] = [persistence::OPTION, "autostart", AUTHORIZATION, "max-streams", "pow"];
+pub(super) const COMMON: [&str; 5] = [persistence::OPTION, "autostart", AUTHORIZATION, "max-streams", "pow"];
 
 fn common(service: &ServiceProperties, option: &OptionName) -> Option<String> {
     let switch = |is_on| if is_on { "on" } else { "off" }.to_owned();

@@ -34,6 +34,11 @@ pub(super) fn print_line(text: &str) -> Result<(), Failure> {
     written.map_err(|cause| Failure::Print(cause.into()))
 }
 
+/// Writes text that is complete but for its last line feed to standard output; none if it is empty.
+pub(super) fn print_text(text: &str) -> Result<(), Failure> {
+    if text.is_empty() { Ok(()) } else { print_line(text) }
+}
+
 /// A time as RFC 3339, in UTC.
 pub(super) fn time(seconds_since_1970: u64) -> String {
     // RFC 3339, and what writes it, ends with the year 9999.

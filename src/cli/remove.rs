@@ -8,6 +8,7 @@ use crate::bus::api::ApiError;
 use crate::cli::ask;
 use crate::cli::change;
 use crate::cli::error::{Act, Failure};
+use crate::cli::interrupt::interrupted;
 use crate::cli::session::Session;
 use crate::cli::talk::{Progress, say};
 
@@ -45,7 +46,8 @@ pub(super) async fn remove(session: &Session, name: &ServiceName, yes: bool) -> 
     }
     // The removal stands, whatever becomes of this.
     match follow_uninstall(session, name).await {
-        Ok(()) => Ok(()),
+        Ok(Uninstall::Done) => Ok(()),
+        Ok(Uninstall::GoesOn) => Err(goes_on(name)),
         Err(ApiError::Postponed(_)) => {
             say(&tr!("Its server is uninstalled, and its data are deleted, as soon as the system's services answer."));
             Ok(())
@@ -68,8 +70,10 @@ pub(super) async fn uninstall(session: &Session, name: &ServiceName, yes: bool) 
         Ok(()) => follow_uninstall(session, name).await,
         Err(error) => Err(error),
     };
-    if let Err(error) = uninstalled {
-        return Err(session.failure(name, error).await);
+    match uninstalled {
+        Ok(Uninstall::Done) => {}
+        Ok(Uninstall::GoesOn) => return Err(goes_on(name)),
+        Err(error) => return Err(session.failure(name, error).await),
     }
     if services.contains_key(name.as_str()) {
         say(&tr!("Its address and its options are kept. To forget them, too: tails-server remove {name}", name));
@@ -77,12 +81,26 @@ pub(super) async fn uninstall(session: &Session, name: &ServiceName, yes: bool) 
     Ok(())
 }
 
+/// How uninstalling went.
+enum Uninstall {
+    Done,
+    /// Nobody waits for it any more, and it is done nonetheless.
+    GoesOn,
+}
+
+fn goes_on(name: &ServiceName) -> Failure {
+    Failure::GoesOn { what: tr!("the server of \"{name}\" is not uninstalled yet", name), name: name.clone() }
+}
+
 /// Waits until a server is uninstalled, and says what was done.
-async fn follow_uninstall(session: &Session, name: &ServiceName) -> Result<(), ApiError> {
+async fn follow_uninstall(session: &Session, name: &ServiceName) -> Result<Uninstall, ApiError> {
     {
         let mut progress = Progress::begin();
         progress.show(tr!("uninstalling the server of \"{name}\"", name));
-        session.manager.await_uninstalled(name.as_str()).await?;
+        tokio::select! {
+            uninstalled = session.manager.await_uninstalled(name.as_str()) => uninstalled?,
+            () = interrupted() => return Ok(Uninstall::GoesOn),
+        }
     }
     let (had, _) = session.manager.catalog().await?;
     say(&if had.get(name.as_str()).is_some_and(|service| service.installed == Some(true)) {
@@ -93,7 +111,7 @@ async fn follow_uninstall(session: &Session, name: &ServiceName) -> Result<(), A
     } else {
         tr!("The server of \"{name}\" is uninstalled, and its data are deleted.", name)
     });
-    Ok(())
+    Ok(Uninstall::Done)
 }
 
 /// Whether the server of a described service is ours to uninstall. Of one that has no descriptor any more it was.

@@ -49,12 +49,16 @@ impl Session {
     pub(super) async fn connect(bus: Option<BusAddress>, patience: Duration) -> Result<Self, Failure> {
         let bus = bus.unwrap_or_else(expected);
         // Over the system's bus a person may have to look for a password first; root is never asked.
-        let is_asked = bus == BusAddress::System && !geteuid().is_root();
-        let patience = if is_asked { patience.max(PASSWORD_PATIENCE) } else { patience };
+        let patience = if may_ask_for_password(&bus) { patience.max(PASSWORD_PATIENCE) } else { patience };
         let connecting = tokio::time::timeout(CONNECT_PATIENCE, connect(&bus, patience));
         let connection = connecting.await.map_err(|_| Failure::NoAnswer(CONNECT_PATIENCE))??;
         let manager = ManagerProxy::builder(&connection).cache_properties(CacheProperties::No).build().await?;
         Ok(Self { manager, bus, agent: None })
+    }
+
+    /// Whether a person may be asked for a password before there is an answer to what not everybody may know.
+    pub(super) fn may_ask_for_password(&self) -> bool {
+        may_ask_for_password(&self.bus)
     }
 
     /// Makes sure that a person on this terminal can be asked for a password. What everybody may know needs none.
@@ -75,6 +79,10 @@ impl Session {
         let names = known.into_keys().chain(had.into_keys());
         Failure::Unknown { name: name.clone(), similar: similar(name.as_str(), names) }
     }
+}
+
+fn may_ask_for_password(bus: &BusAddress) -> bool {
+    *bus == BusAddress::System && !geteuid().is_root()
 }
 
 /// The name that was most likely meant.

@@ -3,14 +3,19 @@
 
 use serde::Serialize;
 use tails_server_state::ServiceName;
+use tr::tr;
 
 use crate::bus::api::{ApiError, ServiceProperties};
 use crate::cli::described::{DescribedView, Parts};
 use crate::cli::error::Failure;
-use crate::cli::output::{DetailsView, Form, InfoView, OverviewView, StatusView, print, print_line, rows};
+use crate::cli::glance;
+use crate::cli::output::{
+    DetailsView, Form, InfoView, OverviewView, StatusView, now, print, print_line, print_text, rows,
+};
 use crate::cli::secret;
 use crate::cli::session::Session;
 use crate::cli::talk::say;
+use crate::cli::terminal::Screen;
 
 /// How much is shown of a service.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,18 +30,36 @@ pub(super) async fn list(session: &Session, form: Form) -> Result<(), Failure> {
     let (_, _, services) = session.manager.overview().await?;
     let (had, problems) = session.manager.catalog().await?;
     if services.is_empty() && had.is_empty() {
-        say("There are no services yet. Publish what listens on a port: tails-server publish 8080");
+        say_how_to_begin();
     }
     for problem in problems {
         say(&format!("Warning: {}", problem.problem));
         say(&format!("Hint: {}", problem.hint.unwrap_or_default()));
     }
-    print(&rows(services, had), form)
+    match form {
+        Form::Yaml => print_text(&glance::list(&services, &had, Screen::output())),
+        Form::Json => print(&rows(services, had), form),
+    }
 }
 
+/// Tor and all services: for people a table, for programs all that is known.
 pub(super) async fn overview(session: &Session, form: Form) -> Result<(), Failure> {
     let (tor, store, services) = session.manager.overview().await?;
-    print(&OverviewView::new(tor, store, services), form)
+    match form {
+        Form::Yaml => {
+            print_text(&glance::overview(&tor, &store, &services, now(), Screen::output()))?;
+            if services.is_empty() {
+                say_how_to_begin();
+            }
+            Ok(())
+        }
+        Form::Json => print(&OverviewView::new(tor, store, services), form),
+    }
+}
+
+fn say_how_to_begin() {
+    say(&tr!("There are no services yet. Publish what listens on a port: tails-server publish 8080"));
+    say(&tr!("What else can be had here: tails-server list"));
 }
 
 pub(super) async fn status(session: &Session, name: &ServiceName, form: Form) -> Result<(), Failure> {

@@ -1,17 +1,35 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `tails-server watch`
 
-use std::pin::pin;
+use std::os::fd::AsFd;
 
 use futures_util::StreamExt;
 use serde::Serialize;
+use tokio::io::Interest;
+use tokio::net::unix::pipe::Sender;
 
-use crate::bus::api::{ServiceProperties, TorProperties};
+use crate::bus::api::{
+    JoinedChangedStream, JoinedProperties, JoinedRemovedStream, ServiceChangedStream, ServiceProperties,
+    ServiceRemovedStream, TorChangedStream, TorProperties,
+};
 use crate::cli::error::Failure;
-use crate::cli::output::{Form, print_line, time};
+use crate::cli::interrupt::interrupted;
+use crate::cli::output::{Form, now, print_line, time};
 use crate::cli::session::Session;
+use crate::cli::terminal::harmless;
 
 /// One line of `watch --json`.
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    /// When this program learned of it.
+    time: String,
+    /// Whether it is how things are, and no change.
+    present: bool,
+    #[serde(flatten)]
+    change: Change<'a>,
+}
+
+/// What is told of.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "change")]
 enum Change<'a> {
@@ -55,41 +73,104 @@ enum Change<'a> {
     },
 }
 
+/// Tells how things are, and then of each change.
 pub(super) async fn watch(session: &Session, form: Form) -> Result<(), Failure> {
-    let mut services = session.manager.receive_service_changed().await?;
-    let mut removals = session.manager.receive_service_removed().await?;
-    let mut tor = session.manager.receive_tor_changed().await?;
-    let mut joined = session.manager.receive_joined_changed().await?;
-    let mut left = session.manager.receive_joined_removed().await?;
-    let mut interrupted = pin!(tokio::signal::ctrl_c());
-    loop {
-        tokio::select! {
-            changed = services.next() => {
-                let changed = changed.ok_or(Failure::ControllerEnded)?;
-                let changed = changed.args()?;
-                line(&service(&changed.name, &changed.properties), form)?;
+    // From here on no change is missed; one that comes before the look below is told twice.
+    let changes = Changes::subscribe(session).await?;
+    present(session, form).await?;
+    tokio::select! {
+        ended = changes.tell(form) => ended,
+        () = interrupted() => Ok(()),
+        // Whoever read it has read enough, and the next change may be hours away.
+        () = reader_gone() => Ok(()),
+    }
+}
+
+/// All changes from the moment it was made.
+struct Changes {
+    services: ServiceChangedStream,
+    removals: ServiceRemovedStream,
+    tor: TorChangedStream,
+    joined: JoinedChangedStream,
+    left: JoinedRemovedStream,
+}
+
+impl Changes {
+    async fn subscribe(session: &Session) -> Result<Self, Failure> {
+        Ok(Self {
+            services: session.manager.receive_service_changed().await?,
+            removals: session.manager.receive_service_removed().await?,
+            tor: session.manager.receive_tor_changed().await?,
+            joined: session.manager.receive_joined_changed().await?,
+            left: session.manager.receive_joined_removed().await?,
+        })
+    }
+
+    /// Tells of each, until the controller ends.
+    async fn tell(mut self, form: Form) -> Result<(), Failure> {
+        loop {
+            tokio::select! {
+                changed = self.services.next() => {
+                    let changed = changed.ok_or(Failure::ControllerEnded)?;
+                    let changed = changed.args()?;
+                    line(service(&changed.name, &changed.properties), When::Now, form)?;
+                }
+                removed = self.removals.next() => {
+                    let removed = removed.ok_or(Failure::ControllerEnded)?;
+                    line(Change::Removed { name: &removed.args()?.name }, When::Now, form)?;
+                }
+                changed = self.tor.next() => {
+                    let changed = changed.ok_or(Failure::ControllerEnded)?;
+                    line(tor_change(&changed.args()?.properties), When::Now, form)?;
+                }
+                changed = self.joined.next() => {
+                    let changed = changed.ok_or(Failure::ControllerEnded)?;
+                    line(joined_change(&changed.args()?.properties), When::Now, form)?;
+                }
+                removed = self.left.next() => {
+                    let removed = removed.ok_or(Failure::ControllerEnded)?;
+                    line(Change::Left { name: &removed.args()?.name }, When::Now, form)?;
+                }
             }
-            removed = removals.next() => {
-                let removed = removed.ok_or(Failure::ControllerEnded)?;
-                line(&Change::Removed { name: &removed.args()?.name }, form)?;
-            }
-            changed = tor.next() => {
-                let changed = changed.ok_or(Failure::ControllerEnded)?;
-                line(&tor_change(&changed.args()?.properties), form)?;
-            }
-            changed = joined.next() => {
-                let changed = changed.ok_or(Failure::ControllerEnded)?;
-                let changed = changed.args()?;
-                let problem = changed.properties.problem.as_deref();
-                line(&Change::Joined { name: &changed.name, ready: changed.properties.ready, problem }, form)?;
-            }
-            removed = left.next() => {
-                let removed = removed.ok_or(Failure::ControllerEnded)?;
-                line(&Change::Left { name: &removed.args()?.name }, form)?;
-            }
-            _ = &mut interrupted => return Ok(()),
         }
     }
+}
+
+/// How things are, so that whoever reads it knows what the changes begin from.
+async fn present(session: &Session, form: Form) -> Result<(), Failure> {
+    let (tor, _, services) = session.manager.overview().await?;
+    let mut joined = session.manager.joined().await?;
+    line(tor_change(&tor), When::Before, form)?;
+    let mut services: Vec<_> = services.iter().collect();
+    services.sort_by_key(|(name, _)| *name);
+    for (name, properties) in services {
+        line(service(name, properties), When::Before, form)?;
+    }
+    joined.sort_by(|one, two| one.name.cmp(&two.name));
+    for properties in &joined {
+        line(joined_change(properties), When::Before, form)?;
+    }
+    Ok(())
+}
+
+/// When what is told of came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum When {
+    Before,
+    Now,
+}
+
+/// Until standard output is a pipe that nobody reads any more.
+async fn reader_gone() {
+    // A file has no reader who goes, and can not be waited for.
+    let output =
+        std::io::stdout().as_fd().try_clone_to_owned().and_then(|output| Sender::from_file_unchecked(output.into()));
+    if let Ok(output) = output
+        && output.ready(Interest::ERROR).await.is_ok_and(|ready| ready.is_error() || ready.is_write_closed())
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 fn service<'a>(name: &'a str, properties: &'a ServiceProperties) -> Change<'a> {
@@ -122,10 +203,18 @@ fn tor_change(properties: &TorProperties) -> Change<'_> {
     }
 }
 
-fn line(change: &Change<'_>, form: Form) -> Result<(), Failure> {
+fn joined_change(properties: &JoinedProperties) -> Change<'_> {
+    Change::Joined { name: &properties.name, ready: properties.ready, problem: properties.problem.as_deref() }
+}
+
+fn line(change: Change<'_>, when: When, form: Form) -> Result<(), Failure> {
+    let time = time(now());
     let text = match form {
-        Form::Json => serde_json::to_string(change).map_err(|cause| Failure::Print(cause.into()))?,
-        Form::Yaml => in_words(change),
+        Form::Json => {
+            let told = Told { time, present: when == When::Before, change };
+            serde_json::to_string(&told).map_err(|cause| Failure::Print(cause.into()))?
+        }
+        Form::Yaml => harmless(&format!("{time} {}", in_words(&change))),
     };
     print_line(&text)
 }

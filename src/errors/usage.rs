@@ -2,6 +2,7 @@
 //! A command line that makes no sense, told in the same form as every other error.
 
 use std::error::Error;
+use std::io;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -21,9 +22,14 @@ pub(crate) fn parse<A: clap::Parser>(
     parsed.map_err(|error| {
         let kind = error.kind();
         if matches!(kind, ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-            // Who closed the pipe has read enough.
-            let _ = error.print();
-            ExitCode::SUCCESS
+            match error.print() {
+                // Who closed the pipe has read enough.
+                Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
+                    super::report(&CannotShow(cause), None);
+                    ExitCode::FAILURE
+                }
+                Ok(()) | Err(_) => ExitCode::SUCCESS,
+            }
         } else if kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
             let _ = error.print();
             ExitCode::from(NO_SENSE)
@@ -35,6 +41,11 @@ pub(crate) fn parse<A: clap::Parser>(
         }
     })
 }
+
+/// Help that nobody gets to see.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot print the help")]
+struct CannotShow(#[source] io::Error);
 
 /// What is wrong with the command line.
 #[derive(Debug, thiserror::Error)]
@@ -91,12 +102,14 @@ fn next_step(
         Some(verb) => format!("`{} {verb} --help`", command.get_name()),
         None => format!("`{} --help`", command.get_name()),
     };
-    let suggested = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg].map(|kind| context(error, kind));
-    // Of several, the most similar one is the last.
-    let similar = suggested.iter().filter_map(|words| words.split(", ").last()).find(|word| !word.is_empty());
+    let similar = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue]
+        .iter()
+        .find_map(|kind| most_similar(error, *kind));
+    let fitting = context(error, ContextKind::ValidValue);
     match (similar, error.source().and_then(hint)) {
         (Some(similar), _) => tr!("Did you mean \"{similar}\"? See {help}", similar, help),
         (None, Some(hint)) => tr!("{hint}; see {help}", hint, help),
+        (None, None) if !fitting.is_empty() => tr!("It is one of {fitting}; see {help}", fitting, help),
         (None, None) => tr!("See {help}", help),
     }
 }
@@ -117,6 +130,14 @@ fn argument(error: &clap::Error) -> String {
         name.strip_prefix('<').and_then(|name| name.strip_suffix('>')).unwrap_or(name).to_owned()
     };
     name.split(", ").map(bare).collect::<Vec<_>>().join(", ")
+}
+
+/// The word that was most likely meant: clap puts the most similar one last.
+fn most_similar(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    if let Some(ContextValue::Strings(texts)) = error.get(kind) {
+        return texts.last().cloned();
+    }
+    Some(context(error, kind)).filter(|text| !text.is_empty())
 }
 
 fn context(error: &clap::Error, kind: ContextKind) -> String {

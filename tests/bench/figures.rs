@@ -11,6 +11,7 @@ mod idle;
 mod memory;
 mod pacing;
 mod process;
+mod prompt;
 mod publish;
 mod report;
 mod republish;
@@ -67,6 +68,8 @@ enum Name {
     Memory,
     /// `tails-server status` from end to end
     Status,
+    /// What somebody at a prompt waits for: help, completion, and the status of 100 services
+    Prompt,
     /// Wake-ups in 30 s in which nothing happens
     Idle,
     /// `tails-server publish`, and the store's part of it
@@ -93,6 +96,7 @@ fn main() -> ExitCode {
             Name::Start => start::measure(&mut report, &stock, rounds),
             Name::Memory => memory::measure(&mut report, &stock),
             Name::Status => status::measure(&mut report, &stock, rounds),
+            Name::Prompt => prompt::measure(&mut report, &stock, rounds),
             Name::Idle => idle::measure(&mut report, &stock),
             Name::Publish => publish::measure(&mut report, &stock, rounds),
             Name::Pacing => pacing::measure(&mut report, &stock, arguments.rounds.unwrap_or(pacing::ROUNDS)),
