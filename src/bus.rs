@@ -7,6 +7,7 @@
 pub mod api;
 mod catalog;
 mod clock;
+mod diagnosis;
 mod door;
 mod face;
 mod inline;

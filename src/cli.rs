@@ -10,6 +10,7 @@ mod client;
 mod code;
 mod complete;
 mod described;
+mod doctor;
 mod error;
 mod exit;
 mod follow;
@@ -22,10 +23,12 @@ mod joined;
 mod key;
 mod language;
 mod lint;
+mod log;
 mod new;
 mod option;
 mod output;
 mod persistence;
+mod plan;
 mod publish;
 mod remove;
 mod request;
@@ -40,7 +43,9 @@ mod watch;
 
 use std::process::ExitCode;
 
-pub use args::{Arguments, Ask, ClientVerb, Completions, Invite, Join, KeyVerb, Lint, LintFormat, New, Shell, Verb};
+pub use args::{
+    Arguments, Ask, ClientVerb, Completions, Invite, Join, KeyVerb, Lint, LintFormat, Log, New, Shell, Verb,
+};
 pub use help::Topic;
 pub use language::{Catalogue, help_in_words};
 
@@ -89,6 +94,13 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Verb::Help { words } = &verb {
         return help::help(words);
     }
+    // These do what they can without a controller.
+    if let Verb::Doctor = &verb {
+        return Box::pin(doctor::doctor(arguments.bus, form)).await;
+    }
+    if let Verb::Log(request) = &verb {
+        return Box::pin(log::log(arguments.bus, request, form)).await;
+    }
     let patience = if matches!(verb, Verb::Check { .. }) {
         CHECK_PATIENCE
     } else if matches!(verb, Verb::Uninstall { .. } | Verb::Remove { .. }) {
@@ -126,8 +138,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Joined { name: Some(name) } => joined::show(&session, &name, form).await,
         Verb::Leave { name, yes } => joined::leave(&session, &name, yes).await,
         Verb::Request(request) => request::request(&session, request, form).await,
+        Verb::Plan { name } => plan::plan(&session, name.as_ref(), form).await,
         Verb::Watch => watch::watch(&session, form).await,
         // Done above, without asking.
-        Verb::Lint(_) | Verb::New(_) | Verb::Completions(_) | Verb::Help { .. } => Ok(()),
+        Verb::Lint(_) | Verb::New(_) | Verb::Completions(_) | Verb::Help { .. } | Verb::Doctor | Verb::Log(_) => Ok(()),
     }
 }

@@ -8,7 +8,9 @@
 mod backoff;
 mod defaults;
 mod desired;
+mod diagnosis;
 mod error;
+mod explain;
 mod handle;
 mod health;
 mod hidden;
@@ -30,7 +32,9 @@ mod wishes;
 
 pub use backoff::Backoff;
 pub use desired::Desired;
+pub use diagnosis::{Finding, KeyLook, PlaceLook, Severity, StoreLook, Surroundings};
 pub use error::{RequestError, RequestErrorKind};
+pub use explain::{Intention, Stage};
 pub use handle::{Controller, PublishRequest, RecordChange, Visit};
 pub use health::Health;
 pub use hidden::HiddenUploads;
@@ -42,7 +46,8 @@ pub use plan::{Step, plan};
 pub use ports::{
     ActKind, AddOnionError, Applied, CheckError, CheckRequest, Checked, CredentialError, Digest, Digests, Fact,
     HiddenUpload, Host, HostAct, HostError, HostFact, HostedService, HsDir, LastWords, Listeners, Listening, NewOnion,
-    Progress, Recall, RemoveOnionError, Tor, TorFact, TorProblem, Unit, VisitOutcome, VisitPolicy, Visitors,
+    Progress, Recall, RemoveOnionError, Survey, Told, Tor, TorFact, TorProblem, Unit, VisitOutcome, VisitPolicy,
+    Visitors,
 };
 pub use publication::{Evidence, Publication, Uploads};
 pub use reactor::{Reactor, Stop};

@@ -7,6 +7,7 @@
 mod connector;
 mod facts;
 mod refusals;
+mod survey;
 mod visitors;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use crate::adapters::tor::refusals::{ended, why_no_credential, why_not_added};
 use crate::adapters::tor::visitors::Visited;
 use crate::controller::{
     AddOnionError, Audience, CheckError, CheckRequest, Checked, CredentialError, Fact, Generation, NewOnion,
-    RemoveOnionError, Tor, Visitors,
+    RemoveOnionError, Survey, Tor, Visitors,
 };
 use crate::errors::with_causes;
 use crate::torctl::{AddOnion, Client, CommandError, ControlAddress, Credentials};
@@ -150,6 +151,13 @@ impl Tor for ControlPort {
             return Err(AddOnionError::ConnectionLost);
         }
         Err(why)
+    }
+
+    async fn survey(&self, generation: Generation) -> Survey {
+        match self.client(generation) {
+            Some(client) => survey::survey(&client).await,
+            None => Survey::nothing("there is no control connection"),
+        }
     }
 
     fn disconnect(&self, generation: Generation) {

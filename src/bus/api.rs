@@ -6,6 +6,7 @@
 //! dictionaries (`a{sv}`) are added, and nothing else changes. contrib/dbus/ has it as XML.
 
 mod address;
+mod diagnosis;
 mod error;
 mod manager;
 mod properties;
@@ -13,6 +14,7 @@ mod secret;
 mod service;
 
 pub use self::address::{BusAddress, InvalidBusAddress};
+pub use self::diagnosis::{ControllerProperties, DiagnosisProxy, FindingProperties, PartsProperties, PlanProperties};
 pub use self::error::ApiError;
 pub use self::manager::{
     JoinedChanged, JoinedChangedStream, JoinedRemoved, JoinedRemovedStream, ManagerProxy, ServiceChanged,

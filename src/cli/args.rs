@@ -6,6 +6,7 @@ mod completions;
 mod descriptor;
 mod invite;
 mod key;
+mod look;
 mod option;
 
 use std::error::Error;
@@ -26,6 +27,7 @@ pub use self::completions::{Completions, Shell};
 pub use self::descriptor::{Lint, LintFormat, New};
 pub use self::invite::{Ask, Invite, Join};
 pub use self::key::KeyVerb;
+pub use self::look::Log;
 use crate::bus::api::BusAddress;
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
@@ -187,6 +189,21 @@ pub enum Verb {
         #[arg(long)]
         no_visit: bool,
     },
+
+    /// Show what the controller does, would do next and waits for, and why
+    #[command(after_help = look::PLAN_HELP)]
+    Plan {
+        /// The service
+        name: Option<ServiceName>,
+    },
+
+    /// Look for what is wrong: with evidence, cause and next step
+    #[command(after_help = look::DOCTOR_HELP)]
+    Doctor,
+
+    /// Show what the server of a service wrote, and the controller about it
+    #[command(after_help = look::LOG_HELP)]
+    Log(Log),
 
     /// Move the key of a service, which is its address: export, import, renew
     #[command(subcommand, after_help = key::HELP)]

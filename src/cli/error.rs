@@ -121,6 +121,14 @@ pub(super) enum Failure {
     },
     #[error("{}", not_clean(*.failing, *.of))]
     NotClean { failing: usize, of: usize },
+    #[error("{}", ailing(*.errors, *.warnings))]
+    Ailing { errors: usize, warnings: usize },
+    #[error("{}", tr!("the journal of the system is not for this user to read"))]
+    JournalDenied,
+    #[error("{}", tr!("there is no journal that could be read"))]
+    NoJournal(#[source] io::Error),
+    #[error("{}", tr!("the journal ended"))]
+    JournalEnded,
     #[error("{}", tr!("cannot print the result"))]
     Print(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("{}", tr!("the operating system does not let the program run"))]
@@ -217,6 +225,8 @@ impl Failure {
             | Self::NotReady { .. }
             | Self::GoesOn { .. } => Exit::NotYet,
             Self::CannotAsk(_) | Self::NotConfirmed(_) => Exit::NotConfirmed,
+            Self::Ailing { errors: 0, .. } => Exit::Warnings,
+            Self::Ailing { .. } | Self::JournalDenied | Self::NoJournal(_) | Self::JournalEnded => Exit::Failed,
             Self::Refused { because: Refusal::Failed, .. }
             | Self::ServiceFailed { .. }
             | Self::NotReached { .. }
@@ -240,8 +250,14 @@ impl Failure {
         }
     }
 
-    fn hint(&self) -> Option<String> {
+    pub(super) fn hint(&self) -> Option<String> {
         match self {
+            Self::Ailing { .. } => Some(tr!("The last findings above are the worst; each says what to do")),
+            Self::JournalDenied => Some(tr!(
+                "Run it as root: sudo tails-server log NAME; or have root add you to the group systemd-journal or adm"
+            )),
+            Self::NoJournal(_) => Some(tr!("Look where the controller was started from: it writes to standard error")),
+            Self::JournalEnded => Some(tr!("Run it again")),
             Self::NothingToStart => Some(tr!("Add --persistent, or leave out --autostart")),
             Self::Ports(_) => Some(tr!("Write [VIRTUAL:]TARGET, such as 80:8080; see `tails-server publish --help`")),
             Self::NoHelp { similar: Some(similar), .. } => {
@@ -356,6 +372,18 @@ impl Failure {
             | Self::NotConfirmed(_)
             | Self::Print(_)
             | Self::System(_) => None,
+        }
+    }
+}
+
+fn ailing(errors: usize, warnings: usize) -> String {
+    let warnings_told = tr!("one warning" | "{n} warnings" % warnings);
+    match (errors, warnings) {
+        (0, _) => tr!("the doctor has {}", warnings_told),
+        (_, 0) => tr!("the doctor found one error" | "the doctor found {n} errors" % errors),
+        (_, _) => {
+            let errors_told = tr!("one error" | "{n} errors" % errors);
+            tr!("the doctor found {0} and has {1}", errors_told, warnings_told)
         }
     }
 }

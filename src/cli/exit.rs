@@ -15,11 +15,20 @@ pub(super) enum Exit {
     NoAnswer = 4,
     NotYet = 5,
     NotConfirmed = 6,
+    Warnings = 7,
 }
 
 impl Exit {
-    pub(super) const ALL: [Self; 7] =
-        [Self::Done, Self::Failed, Self::Senseless, Self::Unknown, Self::NoAnswer, Self::NotYet, Self::NotConfirmed];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Done,
+        Self::Failed,
+        Self::Senseless,
+        Self::Unknown,
+        Self::NoAnswer,
+        Self::NotYet,
+        Self::NotConfirmed,
+        Self::Warnings,
+    ];
 
     /// What it means, for people.
     pub(super) const fn meaning(self) -> &'static str {
@@ -34,6 +43,7 @@ impl Exit {
                  force yet, or interrupted"
             }
             Self::NotConfirmed => "not confirmed",
+            Self::Warnings => "the doctor has warnings, and found no errors",
         }
     }
 

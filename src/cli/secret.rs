@@ -64,7 +64,8 @@ pub(super) async fn connection(
     Ok(connection)
 }
 
-async fn secrets(session: &Session, name: &ServiceName) -> Result<Secrets, Failure> {
+/// What is secret about a service and can be shown.
+pub(super) async fn secrets(session: &Session, name: &ServiceName) -> Result<Secrets, Failure> {
     let handed = known(session, name, session.manager.secrets(name.as_str()).await).await?;
     serde_json::from_slice(&take(handed).await?).map_err(|_| Failure::Garbled)
 }

@@ -13,7 +13,7 @@ use tokio::net::UnixStream;
 use zbus::connection::Builder;
 use zbus::proxy::CacheProperties;
 
-use crate::bus::api::{ApiError, BusAddress, ManagerProxy};
+use crate::bus::api::{ApiError, BusAddress, DiagnosisProxy, ManagerProxy};
 use crate::cli::agent::Agent;
 use crate::cli::error::Failure;
 
@@ -65,6 +65,12 @@ impl Session {
     pub(super) async fn with_agent(self) -> Self {
         let agent = if self.bus == BusAddress::System { Agent::begin().await } else { None };
         Self { agent: agent.or(self.agent), ..self }
+    }
+
+    /// The interface for what the controller does and why.
+    pub(super) async fn diagnosis(&self) -> Result<DiagnosisProxy<'static>, Failure> {
+        let connection = self.manager.inner().connection();
+        Ok(DiagnosisProxy::builder(connection).cache_properties(CacheProperties::No).build().await?)
     }
 
     /// The failure for an answer about this service: an unknown name may be a typing error.

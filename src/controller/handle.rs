@@ -11,7 +11,9 @@ use tails_server_state::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::controller::diagnosis::{Asked, Finding, Looked, StoreLook, Surroundings};
 use crate::controller::error::RequestError;
+use crate::controller::explain::Intention;
 use crate::controller::options::{self, ConnectionReport, OptionReport};
 use crate::controller::ports::{CheckError, Checked};
 use crate::controller::remember;
@@ -24,6 +26,7 @@ pub struct Controller {
     requests: mpsc::Sender<Request>,
     pictures: watch::Receiver<Arc<Snapshot>>,
     repertoire: Arc<Repertoire>,
+    surroundings: Arc<Surroundings>,
 }
 
 /// A service to publish.
@@ -76,6 +79,12 @@ pub(super) enum Request {
     Remember(About, Act),
     /// Answer once what is remembered to be uninstalled is.
     AwaitUninstall(ServiceName, oneshot::Sender<Result<(), RequestError>>),
+    /// What it does and would do, in words.
+    Explain(oneshot::Sender<Vec<Intention>>),
+    /// What Tor answers when it is asked how it is.
+    Survey(oneshot::Sender<Asked>),
+    /// What is found in wishes and facts, and in what was looked at for it.
+    Examine(Box<Looked>, oneshot::Sender<Vec<Finding>>),
     /// A question to the network.
     Check(ServiceName, Visit, oneshot::Sender<Result<Result<Checked, CheckError>, RequestError>>),
 }
@@ -104,12 +113,12 @@ impl fmt::Debug for Act {
 }
 
 impl Controller {
-    pub(super) const fn new(
+    pub(super) fn new(
         requests: mpsc::Sender<Request>,
         pictures: watch::Receiver<Arc<Snapshot>>,
         repertoire: Arc<Repertoire>,
     ) -> Self {
-        Self { requests, pictures, repertoire }
+        Self { requests, pictures, repertoire, surroundings: Arc::default() }
     }
 
     /// Remembers a new service, with a new key, and enables it. The same wishes under the same name are
@@ -348,6 +357,52 @@ impl Controller {
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request::Check(name, visit, reply)).await.map_err(|_| RequestError::Stopping)?;
         answer.await.map_err(|_| RequestError::Stopping)?
+    }
+
+    /// What is done, is next and is waited for, and why. Changes nothing.
+    ///
+    /// # Errors
+    /// Only while the controller is shutting down.
+    pub async fn explain(&self) -> Result<Vec<Intention>, RequestError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Explain(reply)).await.map_err(|_| RequestError::Stopping)?;
+        answer.await.map_err(|_| RequestError::Stopping)
+    }
+
+    /// Looks at all that the controller knows, at the store and at Tor, for what is wrong. Changes nothing.
+    ///
+    /// # Errors
+    /// Only while the controller is shutting down.
+    pub async fn examine(&self) -> Result<Vec<Finding>, RequestError> {
+        let store = self.remember(About::Nothing, |store| Ok(StoreLook::of(store))).await?;
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Survey(reply)).await.map_err(|_| RequestError::Stopping)?;
+        let asked = answer.await.map_err(|_| RequestError::Stopping)?;
+        let looked = Looked { store, asked, surroundings: self.surroundings.as_ref().clone() };
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Examine(Box::new(looked), reply)).await.map_err(|_| RequestError::Stopping)?;
+        answer.await.map_err(|_| RequestError::Stopping)
+    }
+
+    /// The same handle, which knows where its controller runs.
+    #[must_use]
+    pub fn in_surroundings(self, surroundings: Surroundings) -> Self {
+        Self { surroundings: Arc::new(surroundings), ..self }
+    }
+
+    /// Where the controller runs.
+    #[must_use]
+    pub fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
+    /// The units and the packages of a described service, alternatives too; none of a port that is published as it is.
+    #[must_use]
+    pub fn parts(&self, name: &ServiceName) -> (Vec<String>, Vec<String>) {
+        let Ok(descriptor) = self.repertoire.find(name) else { return Default::default() };
+        let units = descriptor.unit.iter().flat_map(|unit| unit.name.iter()).map(ToString::to_string);
+        let packages = descriptor.install.packages.iter().flat_map(|one| one.iter()).map(ToString::to_string);
+        (units.collect(), packages.collect())
     }
 
     /// The picture as it is now.

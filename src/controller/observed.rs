@@ -259,6 +259,12 @@ impl Observed {
         self.wedged_at(address).is_some_and(|moment| moment <= self.now)
     }
 
+    /// When a service that Tor has is given a new life, unless Tor tells something of it before.
+    #[must_use]
+    pub(super) fn renewal_at(&self, address: &OnionAddress) -> Option<Instant> {
+        self.wedged_at(address)
+    }
+
     /// Whether Tor may be at the first circuits for this service, which it was given a moment ago.
     #[must_use]
     pub fn is_setting_out(&self, address: &OnionAddress) -> bool {

@@ -65,6 +65,9 @@ pub trait Tor: Send + Sync + 'static {
     /// Asks the network for an own service, as a visitor would.
     fn check(&self, request: CheckRequest) -> impl Future<Output = Result<Checked, CheckError>> + Send;
 
+    /// Asks Tor how it is, for a person who looks for what is wrong. Never done unasked, and it changes nothing.
+    fn survey(&self, generation: Generation) -> impl Future<Output = Survey> + Send;
+
     /// Closes the control connection of this generation, and with it every service that was added on it. A new one
     /// follows by itself.
     fn disconnect(&self, generation: Generation);
@@ -284,6 +287,34 @@ pub enum CredentialError {
     /// Tor, or a filter in front of it, will not.
     #[error("Tor did not take the key: {0}")]
     Refused(String),
+}
+
+/// What Tor answered when it was asked how it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survey {
+    /// Whether its setting `DisableNetwork` keeps it off the network.
+    pub network_disabled: Told<bool>,
+    /// The services that it has from this control connection.
+    pub onions: Told<BTreeSet<OnionAddress>>,
+}
+
+impl Survey {
+    /// No answer to anything, for this reason.
+    #[must_use]
+    pub fn nothing(why: &str) -> Self {
+        Self { network_disabled: Told::Nothing(why.to_owned()), onions: Told::Nothing(why.to_owned()) }
+    }
+}
+
+/// What came back of a question to Tor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told<T> {
+    /// An answer.
+    Answer(T),
+    /// A filter before Tor's control port did not let the question through.
+    Filtered,
+    /// No answer, for this reason.
+    Nothing(String),
 }
 
 /// What to ask the network about an own service.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The loop: takes facts and requests in, plans, starts steps, shows the picture.
 
+mod asking;
 mod hosting;
 mod joining;
 mod problems;
@@ -19,6 +20,7 @@ use tracing::{error, info, warn};
 
 use crate::controller::desired::Desired;
 use crate::controller::error::RequestError;
+use crate::controller::explain::{Intention, Subject};
 use crate::controller::handle::{About, Act, Answer, Controller, Request, Visit};
 use crate::controller::observed::Observed;
 use crate::controller::plan::plan;
@@ -61,6 +63,10 @@ pub struct Reactor<T, L, H> {
     adding: BTreeMap<OnionAddress, (OnionShape, Recall)>,
     remembering: JoinSet<Remembered>,
     checks: JoinSet<CheckRequest>,
+    /// Questions of people that change nothing.
+    surveys: JoinSet<()>,
+    /// What was begun, and why.
+    begun: BTreeMap<Subject, Intention>,
     retries: Retries<OnionAddress>,
     host_retries: Retries<ServiceName>,
     uninstalls: BTreeMap<ServiceName, Vec<Uninstalled>>,
@@ -124,6 +130,8 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
             adding: BTreeMap::new(),
             remembering: JoinSet::new(),
             checks: JoinSet::new(),
+            surveys: JoinSet::new(),
+            begun: BTreeMap::new(),
             retries: Retries::new(retries::FIRST_RETRY, retries::LONGEST_RETRY),
             host_retries: Retries::new(hosting::FIRST_RETRY, hosting::LONGEST_RETRY),
             uninstalls: BTreeMap::new(),
@@ -153,6 +161,7 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
                 Some(end) = self.steps.join_next() => self.steps_ended(end),
                 Some(remembered) = self.remembering.join_next() => self.remembered(remembered),
                 Some(ended) = self.checks.join_next() => self.checked(ended),
+                Some(ended) = self.surveys.join_next() => Self::surveyed(ended),
                 Some(request) = self.requests.recv(), if self.remembering.is_empty() => self.take(request),
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.release_held(),
             };
@@ -188,7 +197,9 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
         }
         self.review_uninstalls();
         self.release_unwanted();
-        self.start(plan(&self.desired, &self.observed));
+        let steps = plan(&self.desired, &self.observed);
+        self.note_begun(&steps);
+        self.start(steps);
         let picture = status(&self.desired, &self.observed, &self.store_problems).after(&self.pictures.borrow());
         self.pictures.send_if_modified(|shown| {
             let changed = **shown != picture;
@@ -221,6 +232,9 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
                 });
             }
             Request::AwaitUninstall(name, reply) => self.await_uninstall(name, reply),
+            Request::Explain(reply) => drop(reply.send(self.explain())),
+            Request::Survey(reply) => self.survey(reply),
+            Request::Examine(looked, reply) => drop(reply.send(self.examine(&looked))),
             Request::Check(name, visit, reply) => match self.desired.service(&name) {
                 Some(service) => {
                     let (tor, request) = (Arc::clone(&self.tor), self.check_request(service, visit));

@@ -67,6 +67,11 @@ impl<K: Ord + Clone> Retries<K> {
         self.waiting.values().filter_map(|retry| retry.due).min()
     }
 
+    /// When each of them is to be tried again, those that only a person can mend left out.
+    pub(super) fn due(&self) -> BTreeMap<K, Instant> {
+        self.waiting.iter().filter_map(|(key, retry)| Some((key.clone(), retry.due?))).collect()
+    }
+
     /// Those whose time has come.
     pub(super) fn take_due(&mut self) -> Vec<K> {
         let now = Instant::now();

@@ -20,7 +20,8 @@ use crate::controller::publication::{Evidence, Uploads};
 use crate::controller::shape::OnionShape;
 pub use crate::controller::status::available::Available;
 pub use crate::controller::status::hosted::Hosting;
-use crate::controller::status::tor::{tor_problem, tor_status};
+pub(super) use crate::controller::status::tor::tor_problem;
+use crate::controller::status::tor::tor_status;
 
 /// The state of one service, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

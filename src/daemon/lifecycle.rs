@@ -19,7 +19,7 @@ use crate::adapters::{
     ControlPort, ControlSource, ManagedTor, ManagedTorSettings, NoHost, SocketTables, Units, UnitsPlaces,
 };
 use crate::bus::{self, ListenError, Listener, MessageBus};
-use crate::controller::{Controller, Host, HostReach, Listening, Reactor, Stop, Tor};
+use crate::controller::{Controller, Host, HostReach, Listening, Reactor, Stop, Surroundings, Tor};
 use crate::daemon::directories::{self, DirectoryError};
 use crate::daemon::logging::{self, LogFilterError};
 use crate::daemon::repertoire;
@@ -115,7 +115,7 @@ async fn live(settings: &Settings, credentials: Credentials) -> Result<(), Daemo
         let ports = (machine.tor(), machine.listening(), machine.host());
         let running = Reactor::new(store, repertoire, ports, incoming);
         tokio::spawn(async move { tokio::join!(machine.start_host(), machine.start_tor()) });
-        return serve(running, faces, end, std::future::pending()).await;
+        return serve(settings, running, faces, end, std::future::pending()).await;
     }
     let (tor, mut tor_task) = ControlPort::start(control_source(settings), credentials, facts.clone());
     let (listening, mut listening_task) = SocketTables::start(facts.clone());
@@ -129,7 +129,7 @@ async fn live(settings: &Settings, credentials: Credentials) -> Result<(), Daemo
         drop(facts);
         let repertoire = Arc::new(repertoire::load(&settings.services, HostReach::None));
         let running = Reactor::new(store, repertoire, (tor, listening, NoHost), incoming);
-        serve(running, faces, end, adapters).await
+        serve(settings, running, faces, end, adapters).await
     } else {
         let repertoire = Arc::new(repertoire::load(&settings.services, HostReach::Full));
         let places = UnitsPlaces::of_system(&settings.runtime_directory);
@@ -141,7 +141,7 @@ async fn live(settings: &Settings, credentials: Credentials) -> Result<(), Daemo
                 _ = &mut host_task => "the task that speaks with systemd",
             }
         };
-        let served = serve(running, faces, end, adapters).await;
+        let served = serve(settings, running, faces, end, adapters).await;
         host_task.abort();
         served
     };
@@ -177,13 +177,14 @@ impl Faces {
 
 /// Runs the loop and its faces until the end is asked for, or something that should not end does.
 async fn serve<T: Tor, L: Listening, H: Host>(
+    settings: &Settings,
     (reactor, controller, stop): (Reactor<T, L, H>, Controller, Stop),
     faces: Faces,
     mut end: EndSignals,
     adapters: impl Future<Output = &'static str>,
 ) -> Result<(), DaemonError> {
     let mut reactor = tokio::spawn(reactor.run());
-    let serving = faces.begin(controller).await;
+    let serving = faces.begin(controller.in_surroundings(surroundings(settings))).await;
     notify(&[sd_notify::NotifyState::Ready]);
     info!("ready");
     let ended = tokio::select! {
@@ -208,6 +209,19 @@ async fn serve<T: Tor, L: Listening, H: Host>(
     // Clients see the answer to their last request before the socket goes.
     let _ = tokio::time::timeout(CLIENTS_PATIENCE, serving.join_all()).await;
     ended
+}
+
+/// Where this controller runs, for people who look for what is wrong.
+fn surroundings(settings: &Settings) -> Surroundings {
+    Surroundings {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        process: std::process::id(),
+        is_personal: settings.user,
+        is_simulated: settings.simulate,
+        logs_to_journal: logging::is_to_journal(),
+        runtime_in_memory: directories::is_in_memory(&settings.runtime_directory),
+        state_in_memory: directories::is_in_memory(&settings.state_directory),
+    }
 }
 
 /// The signals that ask for the end.

@@ -22,12 +22,17 @@ pub(super) fn begin(filter: &str) -> Result<(), LogFilterError> {
     let filter = EnvFilter::builder().parse(filter)?;
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
     // The journal has its own clock, and says which program it was.
-    if env::var_os("JOURNAL_STREAM").is_some() {
+    if is_to_journal() {
         subscriber.without_time().with_target(false).init();
     } else {
         subscriber.with_target(false).init();
     }
     Ok(())
+}
+
+/// Whether the log goes to the journal.
+pub(super) fn is_to_journal() -> bool {
+    env::var_os("JOURNAL_STREAM").is_some()
 }
 
 /// A word that is no level would be taken for the name of a module, and then nothing at all is logged.

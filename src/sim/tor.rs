@@ -7,7 +7,7 @@ use tails_server_state::{ClientSecretKey, DescriptorId, OnionAddress};
 
 use crate::controller::{
     AddOnionError, CheckError, CheckRequest, Checked, CredentialError, Generation, HsDir, NewOnion, RemoveOnionError,
-    Tor, TorFact, VisitOutcome, VisitPolicy, Visitors,
+    Survey, Told, Tor, TorFact, VisitOutcome, VisitPolicy, Visitors,
 };
 use crate::sim::machine::Machine;
 
@@ -60,6 +60,14 @@ impl Tor for SimulatedTor {
         self.0.tell(TorFact::OnionAdded(onion.address)).await;
         tokio::spawn(upload(self.0.clone(), onion.address, request));
         Ok(())
+    }
+
+    async fn survey(&self, generation: Generation) -> Survey {
+        let inner = self.0.lock();
+        if !inner.connected || inner.generation != generation {
+            return Survey::nothing("there is no control connection");
+        }
+        Survey { network_disabled: Told::Answer(false), onions: Told::Answer(inner.onions.keys().copied().collect()) }
     }
 
     fn disconnect(&self, generation: Generation) {

@@ -153,6 +153,17 @@ impl Client {
         Ok(values)
     }
 
+    /// Whether Tor's setting `DisableNetwork` keeps it off the network; `None` if it does not say.
+    ///
+    /// # Errors
+    /// [`CommandError`]
+    pub async fn is_network_disabled(&self) -> Result<Option<bool>, CommandError> {
+        const NAME: &str = "GETCONF";
+        let reply = self.ask(Command::get_disable_network(), NAME).await?;
+        // control-spec, GETCONF: a setting that has its default may come without a value
+        Ok(reply.value("DisableNetwork").map(|value| value == "1"))
+    }
+
     /// Makes Tor exit when this connection closes. Only for a Tor that this program started.
     ///
     /// # Errors

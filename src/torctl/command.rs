@@ -105,6 +105,13 @@ impl Command {
         line.finish("GETINFO")
     }
 
+    // control-spec, GETCONF: of all settings this one alone, for others say where this computer is, or which bridges it uses
+    pub(super) fn get_disable_network() -> Result<Self, InvalidArgument> {
+        let mut line = Line::new("GETCONF");
+        line.word("DisableNetwork")?;
+        line.finish("GETCONF")
+    }
+
     // control-spec, TAKEOWNERSHIP
     pub(super) fn take_ownership() -> Result<Self, InvalidArgument> {
         Line::new("TAKEOWNERSHIP").finish("TAKEOWNERSHIP")

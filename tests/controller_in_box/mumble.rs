@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! "enable mumble" on a fresh machine, and what is left of it.
 
+use serde_json::Value;
 use tails_box::{NEIGHBOUR_ADDRESS, Options, Release, may_boot, wait_until};
 
 use crate::system::{PATIENCE, System};
@@ -26,6 +27,8 @@ fn a_server_is_enabled_by_one_command_waits_for_tor_and_leaves_nothing() {
         assert_eq!((&status["running"], &status["published"]), (&true.into(), &false.into()), "{release}: {status:#}");
         assert_eq!(system.listening(), [HERE], "{release}");
 
+        looked_into(&system);
+
         let outside = system.machine.neighbour().unwrap().listen().unwrap();
         let port = outside.local_addr().unwrap().port();
         assert!(system.connects_from("dbus.service", NEIGHBOUR_ADDRESS, port), "{release}");
@@ -46,6 +49,53 @@ fn a_server_is_enabled_by_one_command_waits_for_tor_and_leaves_nothing() {
         assert_eq!(system.names(), [""; 0], "{release}");
         assert_eq!(watch.reachable().unwrap(), [], "{release}");
     }
+}
+
+/// What people see of it who want to know what it does, and whether something is wrong.
+fn looked_into(system: &System) {
+    let (address, password) = (system.address("mumble"), system.option("mumble", "server-password"));
+    // Root may write in the name of a unit. systemd.journal-fields(7)
+    let talk = format!("MESSAGE=said {password} at {address}\nOBJECT_SYSTEMD_UNIT={UNIT}\n");
+    system.run(&["sh", "-c", r#"printf "$0" | logger --journald; journalctl --sync"#, &talk]);
+    let log = system.cli(&["log", "mumble"]);
+    for line in [
+        " mumble-server.service: Started ",
+        " tails-serverd.service: INFO state changed service=mumble",
+        ": said [redacted] at [redacted].onion",
+    ] {
+        assert!(log.contains(line), "{line}: {log}");
+    }
+    assert!(!log.contains(&password) && !log.contains(address.trim_end_matches(".onion")), "{log}");
+    system.run(&["useradd", "--create-home", "reader"]);
+    let denied = ["setpriv", "--reuid=reader", "--regid=reader", "--clear-groups", "journalctl", "--unit", UNIT];
+    let told = system.machine.attempt(&denied).unwrap().stderr;
+    assert!(told.contains("insufficient permissions") || told.contains("not seeing messages from"), "{told}");
+    let waiting = system.json(&["plan", "mumble"]);
+    assert_eq!(waiting[0]["stage"], "waits", "{waiting:#}");
+
+    // Tor has no network here, and that is all that is wrong.
+    let findings = || -> Vec<Value> {
+        let answer = system.attempt(&["--json", "doctor"]);
+        assert_eq!(answer.status.code(), Some(1), "{}{}", answer.stdout, answer.stderr);
+        serde_json::from_str(&answer.stdout).unwrap()
+    };
+    let bad = |findings: &[Value]| -> Vec<String> {
+        let is_bad = |finding: &&Value| finding["severity"] == "warning" || finding["severity"] == "error";
+        findings.iter().filter(is_bad).map(|finding| finding["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = findings();
+    assert_eq!(bad(&all), ["disable-network"], "{all:#?}");
+    let of =
+        |id: &str| all.iter().find(|finding| finding["id"] == id).unwrap_or_else(|| unreachable!("no {id}: {all:#?}"));
+    for id in ["controller-unit", "drop-ins", "packages", "server-as-wished", "listener-exposed", "firewall", "host"] {
+        assert_eq!(of(id)["severity"], "ok", "{:#}", of(id));
+    }
+    let drop_in = format!("/run/systemd/system/{UNIT}.d/50-tails-server.conf");
+    let away = "/run/drop-in";
+    system.run(&["mv", &drop_in, away]);
+    assert_eq!(bad(&findings()), ["disable-network", "drop-in-missing"]);
+    system.run(&["mv", away, &drop_in]);
+    assert_eq!(bad(&findings()), ["disable-network"]);
 }
 
 #[test]

@@ -95,6 +95,12 @@ fn with_our_profile_everything_works_and_nothing_is_refused() {
     assert_eq!((&info["state"], info.get("problem")), (&"published".into(), None), "{info}");
     let check: Value = serde_json::from_str(&host.cli(["check", "web", "--json"]).succeeded().stdout).unwrap();
     assert_eq!(check["found"], true, "{check}");
+    // A real Tor answers what the doctor asks, and the filter lets it through.
+    let findings: Value = serde_json::from_str(&host.cli(["doctor", "--json"]).stdout).unwrap();
+    let of = |id: &str| findings.as_array().unwrap().iter().find(|finding| finding["id"] == id).unwrap().clone();
+    for id in ["control-filter", "disable-network", "tor-bootstrap", "tor-has-services", "publication", "listener"] {
+        assert_eq!(of(id)["severity"], "ok", "{findings:#}");
+    }
 
     // Somebody is let in, with a controller and a filter of their own, and sent away.
     let theirs = network().tor(TorOptions::client()).unwrap();

@@ -150,7 +150,7 @@ pub(crate) fn obey(mut stream: Stream, before: impl Fn(&str, &mut Stream) -> boo
 }
 
 /// The address of the key in an ADD_ONION.
-fn service_id(key: &str) -> String {
+pub(crate) fn service_id(key: &str) -> String {
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let text = key.trim_start_matches("ED25519-V3:").trim_end_matches('=');
     let bits: String = text.chars().map(|letter| format!("{:06b}", alphabet.find(letter).unwrap())).collect();

@@ -49,7 +49,7 @@ fn warnings(observed: &Observed) -> Vec<Problem> {
 }
 
 /// What keeps Tor from being usable.
-pub(super) fn tor_problem(observed: &Observed) -> Option<Problem> {
+pub(in crate::controller) fn tor_problem(observed: &Observed) -> Option<Problem> {
     let tor = &observed.tor;
     let (message, hint) = match &tor.connection {
         Connection::Pending => return None,

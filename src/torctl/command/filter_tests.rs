@@ -98,6 +98,7 @@ fn every_line() -> Vec<(&'static str, Said, Vec<String>)> {
         ("set_events", Said::No, other_events),
         ("get_info", Said::Yes, asked),
         ("get_info", Said::No, never),
+        ("get_disable_network", Said::Yes, vec![line(Command::get_disable_network())]),
         // Only to a Tor of our own, before which there is no filter.
         ("take_ownership", Said::No, vec![line(Command::take_ownership())]),
         // A filter offers NULL.
@@ -165,6 +166,7 @@ fn questions(address: OnionAddress) -> (Vec<String>, Vec<String>) {
             | InfoKey::SocksListeners
             | InfoKey::ConsensusValidAfter
             | InfoKey::ConsensusFreshUntil
+            | InfoKey::OnionsCurrent
             | InfoKey::ProcessId
             | InfoKey::VersionStatus => Said::Yes,
             InfoKey::Version
@@ -172,7 +174,6 @@ fn questions(address: OnionAddress) -> (Vec<String>, Vec<String>) {
             | InfoKey::CircuitEstablished
             | InfoKey::EnoughDirInfo
             | InfoKey::NetworkLiveness
-            | InfoKey::OnionsCurrent
             | InfoKey::OnionsDetached
             | InfoKey::ConsensusValidUntil
             | InfoKey::Clock

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `tails-server log`: what the server of a service and the controller wrote about it, by time, without secrets.
+
+mod journal;
+mod line;
+mod redact;
+mod source;
+
+use std::collections::BTreeSet;
+use std::pin::pin;
+
+use tails_server_state::ServiceName;
+use tokio::sync::mpsc;
+use tr::tr;
+use zeroize::Zeroizing;
+
+pub(super) use self::redact::Redactor;
+use self::source::Source;
+use crate::bus::api::{BusAddress, Secrets};
+use crate::cli::args::Log;
+use crate::cli::error::Failure;
+use crate::cli::output::Form;
+use crate::cli::secret;
+use crate::cli::session::{ANSWER_PATIENCE, Session};
+use crate::cli::talk::say;
+
+/// New lines that may wait to be printed.
+const LINES_WAITING: usize = 256;
+
+pub(super) async fn log(bus: Option<BusAddress>, request: &Log, form: Form) -> Result<(), Failure> {
+    let name = &request.name;
+    let (sources, redactor) = match Session::connect(bus, ANSWER_PATIENCE).await {
+        Ok(session) => (sources(&session, name).await?, redactor(&session, name).await?),
+        // What it wrote before it ended may be why.
+        Err(Failure::NotRunning(_)) => {
+            say(&tr!("The controller does not run: neither the server of \"{0}\" nor its passwords are known.", name));
+            say(&tr!("What follows is what the system's controller wrote; there may be more in its log."));
+            (vec![Source::of_system_controller(name)], Redactor::knowing([]))
+        }
+        Err(failure) => return Err(failure),
+    };
+    // Before the lines that are there: none falls between the two.
+    let (tell, mut told) = mpsc::channel(LINES_WAITING);
+    let following = if request.follow { journal::follow_all(&sources, &tell)? } else { Vec::new() };
+    drop(tell);
+    let mut lines = Vec::new();
+    for source in &sources {
+        lines.extend(source.lines(request.lines).await?);
+    }
+    lines.sort_by_key(|line| line.microseconds);
+    let most = usize::try_from(request.lines).unwrap_or(usize::MAX);
+    let lines = lines.split_off(lines.len().saturating_sub(most));
+    if lines.is_empty() && !request.follow {
+        say(&tr!("Nobody has written anything about \"{0}\".", name));
+    }
+    let seen: BTreeSet<String> = lines.iter().filter_map(|line| line.cursor.clone()).collect();
+    lines.iter().try_for_each(|line| line.print(&redactor, form))?;
+    let mut interrupted = pin!(tokio::signal::ctrl_c());
+    if !request.follow {
+        return Ok(());
+    }
+    loop {
+        tokio::select! {
+            line = told.recv() => match line {
+                Some(line) if line.cursor.as_ref().is_some_and(|cursor| seen.contains(cursor)) => {}
+                Some(line) => line.print(&redactor, form)?,
+                None => return Err(Failure::JournalEnded),
+            },
+            _ = &mut interrupted => {
+                drop(following);
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Where it is written what its server does, and what the controller does about it.
+async fn sources(session: &Session, name: &ServiceName) -> Result<Vec<Source>, Failure> {
+    let diagnosis = session.diagnosis().await?;
+    let (_, _, services) = session.manager.overview().await?;
+    let parts = diagnosis.parts(name.as_str()).await?;
+    if parts.units.is_empty() && !services.contains_key(name.as_str()) {
+        return Err(session.unknown(name).await);
+    }
+    let about = diagnosis.about().await?;
+    let server = (!parts.units.is_empty() && !about.personal).then_some(Source::Units(parts.units));
+    let controller = source::of_controller(&about, name)
+        .inspect_err(|why| say(&tr!("What the controller wrote is not shown: {0}.", why)));
+    Ok(server.into_iter().chain(controller.ok()).collect())
+}
+
+/// One that knows the secrets of a service, as far as this person may.
+async fn redactor(session: &Session, name: &ServiceName) -> Result<Redactor, Failure> {
+    let secrets: Vec<Zeroizing<String>> = match secret::secrets(session, name).await {
+        Ok(Secrets { options, link, lines }) => {
+            let values = options.into_values().chain(link).chain(lines.into_iter().map(|(_, value)| value));
+            values.map(Zeroizing::new).collect()
+        }
+        // One of the catalogue that nobody has enabled has no secrets yet.
+        Err(Failure::Unknown { .. }) => Vec::new(),
+        Err(_) => {
+            say(&tr!(
+                "Warning: the passwords of \"{0}\" are not known to you, and are not looked for in its log.",
+                name
+            ));
+            Vec::new()
+        }
+    };
+    Ok(Redactor::knowing(secrets.iter().map(|secret| secret.as_str())))
+}
