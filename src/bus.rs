@@ -5,6 +5,7 @@
 //! becomes dictionaries, and nothing is decided.
 
 pub mod api;
+mod archive;
 mod catalog;
 mod clock;
 mod diagnosis;

@@ -4,6 +4,7 @@
 mod agent;
 mod args;
 mod ask;
+mod backup;
 mod change;
 mod check;
 mod client;
@@ -34,6 +35,7 @@ mod remove;
 mod request;
 mod secret;
 mod session;
+mod settings;
 mod show;
 mod source;
 mod table;
@@ -44,7 +46,8 @@ mod watch;
 use std::process::ExitCode;
 
 pub use args::{
-    Arguments, Ask, ClientVerb, Completions, Invite, Join, KeyVerb, Lint, LintFormat, Log, New, Shell, Verb,
+    Arguments, Ask, Backup, ClientVerb, Completions, ExportSettings, ImportSettings, Invite, Join, KeyVerb, Lint,
+    LintFormat, Log, New, Passphrase, Restore, Shell, Verb,
 };
 pub use help::Topic;
 pub use language::{Catalogue, help_in_words};
@@ -139,6 +142,10 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Leave { name, yes } => joined::leave(&session, &name, yes).await,
         Verb::Request(request) => request::request(&session, request, form).await,
         Verb::Plan { name } => plan::plan(&session, name.as_ref(), form).await,
+        Verb::Backup(request) => backup::backup(&session, request).await,
+        Verb::Restore(request) => backup::restore(&session, request, form).await,
+        Verb::ExportSettings(request) => settings::export(&session, &request).await,
+        Verb::ImportSettings(request) => settings::import(&session, request, form).await,
         Verb::Watch => watch::watch(&session, form).await,
         // Done above, without asking.
         Verb::Lint(_) | Verb::New(_) | Verb::Completions(_) | Verb::Help { .. } | Verb::Doctor | Verb::Log(_) => Ok(()),

@@ -5,6 +5,7 @@
 //! names the next steps, the pure function [`status()`] names what people see. Boot, a restart of Tor, recovery after a
 //! crash and "enable" are one code path: a fact or a wish changed, so plan again.
 
+mod archive;
 mod backoff;
 mod defaults;
 mod desired;
@@ -30,6 +31,7 @@ mod status;
 mod suspects;
 mod wishes;
 
+pub use archive::{Existing, HeldKind, InvalidArchive, MAX_ARCHIVE_BYTES, Restoration, RestoreMode, Verdict, Waking};
 pub use backoff::Backoff;
 pub use desired::Desired;
 pub use diagnosis::{Finding, KeyLook, PlaceLook, Severity, StoreLook, Surroundings};

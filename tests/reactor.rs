@@ -99,6 +99,7 @@ fn request(name: &str, port: u16) -> PublishRequest {
         persistence: Persistence::Kept,
         autostart: Autostart::Off,
         exposure: Exposure::default(),
+        wish: Wish::Enabled,
     }
 }
 

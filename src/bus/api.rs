@@ -6,6 +6,7 @@
 //! dictionaries (`a{sv}`) are added, and nothing else changes. contrib/dbus/ has it as XML.
 
 mod address;
+mod archive;
 mod diagnosis;
 mod error;
 mod manager;
@@ -14,6 +15,7 @@ mod secret;
 mod service;
 
 pub use self::address::{BusAddress, InvalidBusAddress};
+pub use self::archive::{ArchiveProxy, RestorationProperties, RestoreOptions};
 pub use self::diagnosis::{ControllerProperties, DiagnosisProxy, FindingProperties, PartsProperties, PlanProperties};
 pub use self::error::ApiError;
 pub use self::manager::{

@@ -117,7 +117,8 @@ impl Manager {
     /// Remembers a new service and enables it; answers with its name once that is durable.
     ///
     /// `ports` are virtual ports and their targets: `127.0.0.1:PORT`, `[::1]:PORT` or `unix:PATH`. `options` may have
-    /// `Name` (s), `Persistence` (b), `Autostart` (b) and `ClientAuthorization` (b). Needs `manage`.
+    /// `Name` (s), `Persistence` (b), `Autostart` (b), `ClientAuthorization` (b), and `Enabled` (b): `false`, and the service is
+    /// remembered, and not enabled before `Enable`. Needs `manage`.
     async fn publish(
         &self,
         #[zbus(header)] call: Header<'_>,

@@ -11,6 +11,7 @@ use zbus::object_server::{Interface, SignalEmitter};
 use zbus::{Connection, OwnedVariant};
 
 use crate::bus::api::{MANAGER_PATH, service_path};
+use crate::bus::archive::Archive;
 use crate::bus::diagnosis::Diagnosis;
 use crate::bus::face::Face;
 use crate::bus::inline::Inline;
@@ -39,6 +40,7 @@ impl Objects {
     /// Has a connection peer to peer, which is about to be built, serve all objects of this picture from its first call on.
     pub(super) fn build<'a>(mut builder: Builder<'a>, face: &Face, picture: &Snapshot) -> Builder<'a> {
         builder = builder.serve_at(MANAGER_PATH, Inline(Manager::new(face.clone())));
+        builder = builder.serve_at(MANAGER_PATH, Inline(Archive::new(face.clone())));
         builder = builder.serve_at(MANAGER_PATH, Inline(Diagnosis::new(face.clone())));
         for name in picture.services.keys() {
             builder = builder.serve_at(service_path(name), Inline(Service::new(face.clone(), name.clone())));
@@ -57,6 +59,7 @@ impl Objects {
         let objects = Self { connection, face, pace: Pace::Spawned };
         let server = objects.connection.object_server();
         server.at(MANAGER_PATH, Manager::new(objects.face.clone())).await?;
+        server.at(MANAGER_PATH, Archive::new(objects.face.clone())).await?;
         server.at(MANAGER_PATH, Diagnosis::new(objects.face.clone())).await?;
         for name in picture.services.keys() {
             objects.add(name).await?;

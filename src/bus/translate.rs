@@ -160,7 +160,8 @@ pub(super) fn publish_request(ports: Vec<(u16, String)>, options: PublishOptions
     let is_private = options.client_authorization.unwrap_or(false);
     let client_authorization = if is_private { ClientAuthorization::On } else { ClientAuthorization::Off };
     let exposure = Exposure { client_authorization, ..Exposure::default() };
-    Ok(PublishRequest { name, ports, persistence, autostart, exposure })
+    let wish = if options.enabled.unwrap_or(true) { Wish::Enabled } else { Wish::Disabled };
+    Ok(PublishRequest { name, ports, persistence, autostart, exposure, wish })
 }
 
 /// A service of somebody else, and the key that opens it.

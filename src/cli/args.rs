@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What can be said on the command line.
 
+mod backup;
 mod client;
 mod completions;
 mod descriptor;
@@ -8,6 +9,7 @@ mod invite;
 mod key;
 mod look;
 mod option;
+mod settings;
 
 use std::error::Error;
 use std::fs;
@@ -22,12 +24,14 @@ use tails_server_state::{
 };
 use tr::tr;
 
+pub use self::backup::{Backup, Passphrase, Restore};
 pub use self::client::ClientVerb;
 pub use self::completions::{Completions, Shell};
 pub use self::descriptor::{Lint, LintFormat, New};
 pub use self::invite::{Ask, Invite, Join};
 pub use self::key::KeyVerb;
 pub use self::look::Log;
+pub use self::settings::{ExportSettings, ImportSettings};
 use crate::bus::api::BusAddress;
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
@@ -167,7 +171,7 @@ pub enum Verb {
         option: OptionName,
     },
 
-    /// Uninstall the server of a service: its data are gone for ever; its address is kept
+    /// Uninstall the server of a service: its data are gone for ever, its address stays
     #[command(after_help = UNINSTALL_HELP)]
     Uninstall {
         /// The service
@@ -177,7 +181,7 @@ pub enum Verb {
         yes: bool,
     },
 
-    /// Check that visitors can find and reach a service: go there through the Tor network
+    /// Check that visitors can find and reach a service: go there through Tor
     #[command(after_help = CHECK_HELP)]
     Check {
         /// The service
@@ -237,6 +241,22 @@ pub enum Verb {
     /// Ask to be invited: make a key, and print the half that the host needs
     #[command(after_help = invite::REQUEST_HELP)]
     Request(Ask),
+
+    /// Back up all keys, addresses and settings into one encrypted file
+    #[command(after_help = backup::BACKUP_HELP)]
+    Backup(Backup),
+
+    /// Restore a backup, here or on another computer
+    #[command(after_help = backup::RESTORE_HELP)]
+    Restore(Restore),
+
+    /// Write down what is published and how, without secrets
+    #[command(after_help = settings::EXPORT_HELP)]
+    ExportSettings(ExportSettings),
+
+    /// Bring about what settings say; twice changes nothing
+    #[command(after_help = settings::IMPORT_HELP)]
+    ImportSettings(ImportSettings),
 
     /// Check the descriptors of services
     #[command(after_help = descriptor::LINT_HELP)]

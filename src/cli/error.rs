@@ -10,8 +10,10 @@ use tails_server_state::{ClientName, InvalidPortMap, OptionName, ServiceName};
 use tr::tr;
 
 use crate::bus::api::{ApiError, BusAddress};
+use crate::cli::backup::BackupError;
 use crate::cli::exit::Exit;
 use crate::cli::session::{ANSWER_PATIENCE, SYSTEM_SOCKET};
+use crate::cli::settings::SettingsError;
 use crate::invitation::{CannotComplete, Expired, InvalidInvitation, PasteError};
 use crate::key_files::{ExportError, ImportError};
 use crate::qr::TooLong;
@@ -119,6 +121,10 @@ pub(super) enum Failure {
         #[source]
         cause: io::Error,
     },
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     #[error("{}", not_clean(*.failing, *.of))]
     NotClean { failing: usize, of: usize },
     #[error("{}", ailing(*.errors, *.warnings))]
@@ -161,6 +167,8 @@ pub(super) enum Act {
     Change,
     /// Following an invitation.
     Join,
+    /// Restoring a backup.
+    Restore,
 }
 
 impl Act {
@@ -169,6 +177,7 @@ impl Act {
             Self::Remove => tr!("nothing was removed: there is no terminal to ask on"),
             Self::Change => tr!("nothing was changed: there is no terminal to ask on"),
             Self::Join => tr!("nothing was joined: there is no terminal to ask on"),
+            Self::Restore => tr!("nothing was restored: there is no terminal to ask on"),
         }
     }
 
@@ -177,6 +186,7 @@ impl Act {
             Self::Remove => tr!("nothing was removed"),
             Self::Change => tr!("nothing was changed"),
             Self::Join => tr!("nothing was joined"),
+            Self::Restore => tr!("nothing was restored"),
         }
     }
 }
@@ -219,6 +229,8 @@ impl Failure {
             | Self::NoAnswer(_)
             | Self::Garbled
             | Self::Bus(_) => Exit::NoAnswer,
+            Self::Backup(error) => error.exit(),
+            Self::Settings(_) => Exit::Senseless,
             Self::NotYet { .. }
             | Self::NotEnded { .. }
             | Self::NotApplied { .. }
@@ -365,6 +377,8 @@ impl Failure {
                  file hs_ed25519_secret_key alone",
                 service
             )),
+            Self::Backup(error) => error.hint(),
+            Self::Settings(error) => Some(error.hint()),
             Self::CannotAsk(_) => Some(tr!("To do it without being asked, add --yes")),
             Self::NotClean { .. }
             | Self::RemovedMeanwhile(_)

@@ -23,6 +23,7 @@ pub(super) async fn publish(session: &Session, request: Publish, form: Form) -> 
         persistence: Some(persistent),
         autostart: Some(autostart),
         client_authorization: Some(private),
+        enabled: None,
     };
     let name = session.manager.publish(&targets, options).await?;
     let name: ServiceName = name.parse().map_err(|_| Failure::ControllerEnded)?;

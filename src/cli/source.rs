@@ -34,6 +34,7 @@ pub(super) enum Place {
 pub(super) enum What {
     Invitation,
     Request,
+    Settings,
     Value,
 }
 
@@ -76,6 +77,7 @@ fn input(what: What) -> Result<Zeroizing<String>, Failure> {
     say(&match what {
         What::Invitation => tr!("Paste the invitation, then press Enter and Ctrl-D:"),
         What::Request => tr!("Paste the request, then press Enter and Ctrl-D:"),
+        What::Settings => tr!("Paste the settings, then press Enter and Ctrl-D:"),
         What::Value => tr!("Paste the value, then press Enter and Ctrl-D:"),
     });
     let mut text = Zeroizing::new(String::with_capacity(MOST_BYTES));

@@ -72,12 +72,17 @@ impl Desired {
         self.joined.iter()
     }
 
-    /// The address of what a request is about.
-    pub(super) fn address_of(&self, about: &About) -> Option<OnionAddress> {
+    /// The addresses of what a request is about.
+    pub(super) fn addresses_of(&self, about: &About) -> Vec<OnionAddress> {
+        let service = |name| self.service(name).map(|service| service.address);
+        let joined_as = |name| self.joined_as(name).map(|joined| joined.address);
         match about {
-            About::Nothing => None,
-            About::Service(name) => self.service(name).map(|service| service.address),
-            About::Joined(name) => self.joined_as(name).map(|joined| joined.address),
+            About::Nothing => Vec::new(),
+            About::Service(name) => service(name).into_iter().collect(),
+            About::Joined(name) => joined_as(name).into_iter().collect(),
+            About::Several { services, joined } => {
+                services.iter().filter_map(service).chain(joined.iter().filter_map(joined_as)).collect()
+            }
         }
     }
 

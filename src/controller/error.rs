@@ -3,6 +3,7 @@
 
 use tails_server_state::{InvalidRecord, ServiceName, StoreError};
 
+use crate::controller::archive::InvalidArchive;
 use crate::controller::ports::HostError;
 use crate::controller::repertoire::Unavailable;
 use crate::descriptor::{InvalidValue, RenderError};
@@ -29,6 +30,9 @@ pub enum RequestError {
     /// It could not be made durable.
     #[error(transparent)]
     Store(StoreError),
+    /// It is no backup that can be restored.
+    #[error(transparent)]
+    Archive(#[from] InvalidArchive),
     /// The system has no random numbers for a new key.
     #[error("the system has no random numbers for a new key")]
     Random(#[source] getrandom::Error),
@@ -130,6 +134,7 @@ impl RequestError {
             | Self::PortTaken(_)
             | Self::Port(_)
             | Self::StillEnabled(_)
+            | Self::Archive(_)
             | Self::NothingInstalled(_) => RequestErrorKind::Invalid,
             Self::Store(_) => RequestErrorKind::Store,
             Self::Postponed(_) => RequestErrorKind::Postponed,
@@ -155,6 +160,7 @@ impl RequestError {
             Self::WouldOpen(name) => {
                 Some(format!("To open it: tails-server set-option {name} client-authorization off"))
             }
+            Self::Archive(error) => Some(error.hint()),
             Self::Store(error) => Some(error.hint()),
             Self::Stopping => Some("Try again once it has started again".to_owned()),
             Self::Unavailable { cause, .. } => Some(cause.hint()),

@@ -42,6 +42,8 @@ pub struct PublishRequest {
     pub autostart: Autostart,
     /// To whom it is open.
     pub exposure: Exposure,
+    /// Whether it is wanted.
+    pub wish: Wish,
 }
 
 /// One thing to change about a service.
@@ -98,6 +100,13 @@ pub(super) enum About {
     Service(ServiceName),
     /// A service of somebody else, for which Tor is to be given a key.
     Joined(ServiceName),
+    /// Several of both.
+    Several {
+        /// Services.
+        services: Vec<ServiceName>,
+        /// Services of others.
+        joined: Vec<ServiceName>,
+    },
 }
 
 /// Does something with the store, blocking on the disk, and returns what answers whoever asked.
@@ -121,8 +130,8 @@ impl Controller {
         Self { requests, pictures, repertoire, surroundings: Arc::default() }
     }
 
-    /// Remembers a new service, with a new key, and enables it. The same wishes under the same name are
-    /// [`Change::Unchanged`] but for being enabled.
+    /// Remembers a new service, with a new key, and whether it is wanted. The same wishes under the same name are
+    /// [`Change::Unchanged`] but for being wanted.
     ///
     /// # Errors
     /// The name is taken by other wishes, the wishes contradict one another, or they could not be made durable.
@@ -424,7 +433,11 @@ impl Controller {
         self.requests.closed().await;
     }
 
-    async fn remember<A: Send + 'static>(
+    pub(super) fn repertoire(&self) -> Arc<Repertoire> {
+        Arc::clone(&self.repertoire)
+    }
+
+    pub(super) async fn remember<A: Send + 'static>(
         &self,
         about: About,
         act: impl FnOnce(&Store) -> Result<A, RequestError> + Send + 'static,

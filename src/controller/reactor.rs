@@ -91,8 +91,8 @@ impl Stop {
 // The wishes are taken when it is heard of: a step that has ended before may have found others.
 struct Remembered {
     about: About,
-    /// The address of what it is about, as it was before.
-    before: Option<OnionAddress>,
+    /// The addresses of what it is about, as they were before.
+    before: Vec<OnionAddress>,
     store_problems: Vec<Problem>,
     answer: Answer,
 }
@@ -225,7 +225,7 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
         match request {
             Request::Remember(about, Act(act)) => {
                 let store = Arc::clone(&self.store);
-                let before = self.desired.address_of(&about);
+                let before = self.desired.addresses_of(&about);
                 self.remembering.spawn_blocking(move || {
                     let answer = act(&store);
                     Remembered { about, before, store_problems: store_problems(&store), answer }
@@ -273,17 +273,22 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
         self.desired = Desired::of(&self.store, &self.repertoire);
         self.store_problems = store_problems;
         self.recall_unwanted();
-        if let About::Service(name) = &about {
-            self.pardon_act(name);
+        match &about {
+            About::Service(name) => self.pardon_act(name),
+            About::Several { services, .. } => services.iter().for_each(|name| self.pardon_act(name)),
+            About::Nothing | About::Joined(_) => {}
         }
-        let concerned = [before, self.desired.address_of(&about)];
-        for address in concerned.into_iter().flatten().collect::<BTreeSet<_>>() {
+        let concerned = before.into_iter().chain(self.desired.addresses_of(&about));
+        let joined: BTreeSet<_> = self.desired.joined().map(|(_, joined)| joined.address).collect();
+        for address in concerned.collect::<BTreeSet<_>>() {
             // A person asked: whatever failed before is worth another try at once.
             self.observed.held.remove(&address);
             self.observed.suspects.pardon(&address);
             self.retries.forget(&address);
-            if let About::Joined(_) = about {
-                self.renew_credential(address);
+            match &about {
+                About::Joined(_) => self.renew_credential(address),
+                About::Several { .. } if joined.contains(&address) => self.renew_credential(address),
+                About::Nothing | About::Service(_) | About::Several { .. } => {}
             }
         }
         self.advance();

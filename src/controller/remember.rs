@@ -17,9 +17,9 @@ use crate::controller::wishes::{self, Wishes};
 use crate::descriptor::{CommonOption, OptionKind, OptionSpec, SecretText, ServiceDescriptor};
 use crate::errors::with_causes;
 
-/// Remembers a new service, with a new key, and enables it.
+/// Remembers a new service, with a new key, and whether it is wanted.
 pub(super) fn publish(store: &Store, request: PublishRequest) -> Result<(ServiceName, Change), RequestError> {
-    let PublishRequest { name, ports, persistence, autostart, exposure } = request;
+    let PublishRequest { name, ports, persistence, autostart, exposure, wish } = request;
     let services = store.services();
     let name = match name {
         Some(name) => name,
@@ -27,11 +27,11 @@ pub(super) fn publish(store: &Store, request: PublishRequest) -> Result<(Service
     };
     let record = ServiceRecord::new(name.clone(), persistence, autostart, ports)?.with_exposure(exposure);
     match services.iter().find(|service| *service.record.name() == name) {
-        Some(same) if same.record == record => Ok((name.clone(), store.set_wish(&name, Wish::Enabled)?)),
+        Some(same) if same.record == record => Ok((name.clone(), store.set_wish(&name, wish)?)),
         Some(_) => Err(RequestError::Exists(name)),
         None => {
             let key = OnionKey::generate().map_err(RequestError::Random)?;
-            store.add(&record, &key, Wish::Enabled)?;
+            store.add(&record, &key, wish)?;
             Ok((name, Change::Changed))
         }
     }

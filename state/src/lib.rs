@@ -12,6 +12,7 @@ mod described;
 mod descriptor_id;
 mod exposure;
 mod farewell;
+mod holdings;
 mod joined;
 mod key;
 mod migrations;
@@ -31,6 +32,7 @@ pub use described::{Allow, InvalidOptionName, LocalAccess, OptionName, OptionTex
 pub use descriptor_id::{DescriptorId, TimePeriod};
 pub use exposure::{ClientAuthorization, Exposure, InvalidMaxStreams, InvalidProofOfWork, MaxStreams, ProofOfWork};
 pub use farewell::Farewell;
+pub use holdings::{HeldJoined, HeldRequest, HeldService, Holdings};
 pub use joined::{JoinedService, PendingRequest};
 pub use key::{InvalidKey, OnionKey};
 pub use name::{InvalidName, ServiceName};

@@ -6,6 +6,7 @@
 
 mod access;
 mod farewell;
+mod pending;
 mod uninstall;
 pub(crate) mod v1;
 
@@ -16,6 +17,7 @@ pub(crate) use self::access::{
     joined_to_payload,
 };
 pub(crate) use self::farewell::{farewell_from_payload, farewell_to_payload};
+pub(crate) use self::pending::{NUMBER_BYTES, pending_from_payload, pending_to_payload};
 pub(crate) use self::uninstall::{uninstall_from_payload, uninstall_to_payload};
 use crate::address::OnionAddress;
 use crate::described::{Allow, LocalAccess, OptionText, ServiceKind};

@@ -19,6 +19,7 @@ mod notes;
 mod place;
 mod places;
 mod recovery;
+mod restoring;
 mod salvage;
 mod unhurried;
 

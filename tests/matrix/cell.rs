@@ -387,5 +387,6 @@ fn publish(client_authorization: ClientAuthorization) -> PublishRequest {
         persistence: Persistence::Kept,
         autostart: Autostart::Off,
         exposure: Exposure { client_authorization, ..Exposure::default() },
+        wish: Wish::Enabled,
     }
 }

@@ -38,6 +38,7 @@ fn the_visitors_of_all_disabled_services_are_looked_for_together() {
                 persistence: Persistence::Amnesic,
                 autostart: Autostart::Off,
                 exposure: Exposure::default(),
+                wish: Wish::Enabled,
             };
             house.controller.publish(request).await.unwrap();
             house.controller.set_wish(name, Wish::Disabled).await.unwrap();

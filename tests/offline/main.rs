@@ -22,10 +22,12 @@ mod model;
 mod tor;
 
 mod asking;
+mod backup;
 mod clients;
 mod closed;
 mod completion;
 mod damage;
+mod declared;
 mod described;
 mod disk;
 mod doctor;

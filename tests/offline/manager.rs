@@ -21,6 +21,7 @@ pub(crate) fn options(name: &str, place: Persistence, autostart: Autostart) -> P
         persistence: Some(place == Persistence::Kept),
         autostart: Some(autostart == Autostart::On),
         client_authorization: None,
+        enabled: None,
     }
 }
 

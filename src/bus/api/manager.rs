@@ -17,7 +17,7 @@ use crate::bus::api::{
     default_path = "/org/boum/tails/Server1"
 )]
 pub trait Manager {
-    /// Remembers a new service and enables it; answers with its name once that is durable.
+    /// Remembers a new service and, unless the options say otherwise, enables it; answers with its name once that is durable.
     #[zbus(allow_interactive_auth)]
     fn publish(&self, ports: &[(u16, &str)], options: PublishOptions) -> Result<String, ApiError>;
 

@@ -197,6 +197,8 @@ pub struct PublishOptions {
     pub autostart: Option<bool>,
     /// Whether only authorised clients can reach it; no by default.
     pub client_authorization: Option<bool>,
+    /// Whether it is enabled; yes by default.
+    pub enabled: Option<bool>,
 }
 
 /// What the network answered about a service.

@@ -171,6 +171,12 @@ pub(crate) const UNINSTALL_ASKED: u8 = 1;
 /// A row of the tree `uninstalls` whose service was removed.
 pub(crate) const UNINSTALL_REMOVED: u8 = 2;
 
+/// How a row of the tree `pending` begins in the amnesic place whose key is `TREE/KEY`: the payload of that row of the kept
+/// place follows. The row `number` is the number of the restoration, and so is the row `done` in the kept place.
+pub(crate) const PENDING_WRITE: u8 = 1;
+/// A row of the tree `pending` that says that the row of the kept place is to be deleted.
+pub(crate) const PENDING_DELETE: u8 = 2;
+
 pub(crate) fn render<T: Serialize>(stored: &T) -> Option<Vec<u8>> {
     serde_json::to_vec(stored).ok()
 }

@@ -55,6 +55,7 @@ pub(super) struct Contents {
     options: BTreeMap<ServiceName, BTreeSet<OptionName>>,
     farewells: BTreeMap<String, Farewell>,
     uninstalls: BTreeMap<ServiceName, Uninstall>,
+    pending: BTreeSet<String>,
     removed: BTreeSet<String>,
 }
 
@@ -86,6 +87,7 @@ impl Contents {
             options: BTreeMap::new(),
             farewells: BTreeMap::new(),
             uninstalls: BTreeMap::new(),
+            pending: BTreeSet::new(),
             removed: BTreeSet::new(),
         }
     }
@@ -160,6 +162,11 @@ impl Contents {
     /// What is to be uninstalled.
     pub(super) const fn uninstalls(&self) -> &BTreeMap<ServiceName, Uninstall> {
         &self.uninstalls
+    }
+
+    /// The rows of a restoration.
+    pub(super) const fn pending(&self) -> &BTreeSet<String> {
+        &self.pending
     }
 
     /// What was said last of a service, if anything was.
@@ -288,6 +295,9 @@ impl Contents {
                 let name = row.key.parse().map_err(|_| Defect::Strays)?;
                 self.uninstalls.insert(name, migrations::uninstall_from_payload(&row.payload)?);
             }
+            Tree::Pending => {
+                self.pending.insert(row.key.clone());
+            }
             Tree::Removed => {
                 self.removed.insert(row.key.clone());
                 return Ok(());
@@ -339,6 +349,9 @@ impl Contents {
                 self.farewells.remove(key);
             }
             Tree::Uninstalls => self.uninstalls.retain(|name, _| name.as_str() != key),
+            Tree::Pending => {
+                self.pending.remove(key);
+            }
             Tree::Removed => {
                 self.removed.remove(key);
             }
@@ -379,7 +392,7 @@ impl v1::Census {
             Tree::Joined => Some(&mut self.joined),
             Tree::Requests => Some(&mut self.requests),
             Tree::Options => Some(&mut self.options),
-            Tree::Farewells | Tree::Uninstalls | Tree::Removed | Tree::Meta => None,
+            Tree::Farewells | Tree::Uninstalls | Tree::Pending | Tree::Removed | Tree::Meta => None,
         }
     }
 }

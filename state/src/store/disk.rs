@@ -279,11 +279,17 @@ pub(super) mod faults {
     thread_local! {
         static SYNCS: Cell<Option<(u32, u32)>> = const { Cell::new(None) };
         static CLOSING: RefCell<Option<Call>> = const { RefCell::new(None) };
+        static SYNCING: RefCell<Option<Call>> = const { RefCell::new(None) };
     }
 
     /// Has something called whenever a database is closed.
     pub(in super::super) fn on_closing(call: impl Fn() + 'static) {
         CLOSING.with_borrow_mut(|closing| *closing = Some(Box::new(call)));
+    }
+
+    /// Has something called before each sync.
+    pub(in super::super) fn on_syncing(call: impl Fn() + 'static) {
+        SYNCING.with_borrow_mut(|syncing| *syncing = Some(Box::new(call)));
     }
 
     /// Lets so many syncs succeed and as many after them fail.
@@ -292,6 +298,7 @@ pub(super) mod faults {
     }
 
     pub(super) fn syncing() -> io::Result<()> {
+        SYNCING.with_borrow(|syncing| syncing.as_ref().map(|call| call()));
         match SYNCS.get() {
             Some((0, 0)) | None => Ok(()),
             Some((0, left)) => {

@@ -40,10 +40,13 @@ pub(super) enum Tree {
     Options,
     /// One row for each service whose server and data are to go, by name: why.
     Uninstalls,
+    /// In the amnesic place: what a restoration that has begun is still to do in the kept one, and its number. In the kept
+    /// place: the number of the last one that was carried out there.
+    Pending,
 }
 
 impl Tree {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Services,
         Self::Keys,
         Self::Wishes,
@@ -55,11 +58,20 @@ impl Tree {
         Self::Farewells,
         Self::Options,
         Self::Uninstalls,
+        Self::Pending,
     ];
 
     /// Those with secrets in them, or with what was forgotten: what is removed from these has to be overwritten.
-    pub(super) const SECRET: [Self; 7] =
-        [Self::Keys, Self::Clients, Self::Joined, Self::Requests, Self::Farewells, Self::Options, Self::Uninstalls];
+    pub(super) const SECRET: [Self; 8] = [
+        Self::Keys,
+        Self::Clients,
+        Self::Joined,
+        Self::Requests,
+        Self::Farewells,
+        Self::Options,
+        Self::Uninstalls,
+        Self::Pending,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -74,6 +86,7 @@ impl Tree {
             Self::Farewells => "farewells",
             Self::Options => "options",
             Self::Uninstalls => "uninstalls",
+            Self::Pending => "pending",
         }
     }
 
@@ -90,6 +103,7 @@ impl Tree {
             Self::Farewells => 9,
             Self::Options => 10,
             Self::Uninstalls => 11,
+            Self::Pending => 12,
         }
     }
 }

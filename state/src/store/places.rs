@@ -10,6 +10,7 @@ mod joined;
 mod moves;
 mod options;
 mod requests;
+mod restoring;
 mod secrets;
 mod uninstalls;
 
@@ -360,6 +361,7 @@ impl Places {
         if !self.amnesic.is_open() {
             return;
         }
+        self.finish_restoration();
         self.finish_moves();
         let moving = self.moving();
         let mut changes = Vec::new();
@@ -379,7 +381,9 @@ impl Places {
                     changes.extend(wish_row(place, name, Wish::Disabled).map(RowChange::Put).ok());
                 }
             }
-            for name in wishes.wished(place).filter(|name| !names.contains(name)) {
+            // Those of a restoration that could not be ended yet are waited for.
+            let strays = wishes.wished(place).filter(|name| !names.contains(name) && !self.is_restoring());
+            for name in strays {
                 changes.extend(forget_wish(place, &name));
             }
         }

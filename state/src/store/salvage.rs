@@ -69,7 +69,12 @@ pub(super) fn salvage(place: Persistence, ruins: Vec<Row>, exports: Vec<Export>,
             | Tree::Requests
             | Tree::Farewells
             | Tree::Options
+            | Tree::Pending
             | Tree::Uninstalls => {
+                // Of a restoration that was interrupted only all of it would be of use, and the census does not count it.
+                if row.tree == Tree::Pending && place == Persistence::Amnesic {
+                    continue;
+                }
                 let id = (row.tree, row.key.clone());
                 if is_exported {
                     only_exported.insert(id.clone(), copy(&row));
@@ -122,6 +127,7 @@ fn above(mut ground: Best, best: Best, base: u64) -> Vec<Row> {
             | Tree::Requests
             | Tree::Farewells
             | Tree::Options
+            | Tree::Pending
             | Tree::Uninstalls => true,
             Tree::Removed | Tree::Meta => false,
         })

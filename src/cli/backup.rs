@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+//! `tails-server backup` and `restore`
+
+mod error;
+mod file;
+mod passphrase;
+mod place;
+
+use std::os::fd::AsFd;
+
+use serde::Serialize;
+use tr::tr;
+use zbus::Fd;
+
+use crate::bus::api::{self, ApiError, ArchiveProxy, RestorationProperties, RestoreOptions};
+use crate::cli::args::{Backup, Restore};
+use crate::cli::ask;
+pub(super) use crate::cli::backup::error::BackupError;
+pub(super) use crate::cli::backup::place::NewFile;
+use crate::cli::error::{Act, Failure, Refusal};
+use crate::cli::output::{Form, print};
+use crate::cli::session::Session;
+use crate::cli::talk::say;
+
+/// The most bytes that the controller gives: more than it takes back.
+const MOST_BYTES: usize = 32 * 1024 * 1024;
+
+/// Makes a backup.
+pub(super) async fn backup(session: &Session, request: Backup) -> Result<(), Failure> {
+    // Before anybody is asked for anything.
+    place::ensure_free(&request.file)?;
+    let passphrase = if request.generate_passphrase {
+        let made_up = passphrase::make_up().map_err(Failure::System)?;
+        say(&tr!("The passphrase of the backup, which is shown only now: {}", made_up.as_str()));
+        made_up
+    } else {
+        passphrase::for_new(&request.passphrase)?
+    };
+    let exported = archive(session).await?.export().await?;
+    let remembered = api::take(exported.into(), MOST_BYTES).await.map_err(|_| Failure::Garbled)?;
+    file::write(&request.file, &remembered, &passphrase)?;
+    say(&tr!("The backup is in {}.", request.file.display()));
+    say(&tr!("Whoever has it and the passphrase is every service in it: keep them apart."));
+    say(&tr!(
+        "The data of the servers are not in it. To try it: tails-server restore {} --dry-run",
+        request.file.display()
+    ));
+    Ok(())
+}
+
+/// Restores a backup.
+pub(super) async fn restore(session: &Session, request: Restore, form: Form) -> Result<(), Failure> {
+    let passphrase = passphrase::for_known(&request.passphrase)?;
+    let opened = file::open(&request.file, &passphrase)?;
+    drop(passphrase);
+    say(&tr!("The backup was made at {} by version {}.", opened.manifest.made_at, opened.manifest.made_by));
+    let archive = archive(session).await?;
+    let handed = api::hand_over(&opened.remembered).map_err(Failure::System)?;
+    drop(opened);
+    let options = RestoreOptions { replace: Some(request.replace), enable: Some(request.enable) };
+    let planned = archive.plan(Fd::from(handed.as_fd()), options.clone()).await.map_err(refused)?;
+    tell(&planned);
+    let count = planned.iter().filter(|item| item.done).count();
+    if request.dry_run || count == 0 {
+        say(&if count == 0 {
+            tr!("There is nothing to restore.")
+        } else {
+            tr!("One thing would be restored." | "{n} things would be restored." % count)
+        });
+        return show(&planned, form);
+    }
+    warn(&planned);
+    if !request.yes {
+        let question = tr!("Type the word restore to do it: ");
+        ask::for_word(&question, "restore", Act::Restore)?;
+    }
+    let done = archive.restore(Fd::from(handed.as_fd()), options).await.map_err(refused)?;
+    let count = done.iter().filter(|item| item.done).count();
+    say(&tr!("One thing is restored." | "{n} things are restored." % count));
+    let asleep = done.iter().find(|item| item.done && item.was_enabled && !item.enabled);
+    if let Some(asleep) = asleep {
+        say(&tr!("To publish what is restored, once no other computer does: tails-server enable {}", asleep.name));
+    }
+    show(&done, form)
+}
+
+async fn archive(session: &Session) -> Result<ArchiveProxy<'static>, Failure> {
+    Ok(ArchiveProxy::new(session.manager.inner().connection()).await?)
+}
+
+/// That a backup can not be used is no mistake on the command line.
+fn refused(error: ApiError) -> Failure {
+    let mut failure = Failure::from(error);
+    if let Failure::Refused { because, .. } = &mut failure {
+        *because = Refusal::Failed;
+    }
+    failure
+}
+
+/// Says what is going to be done, a line for each thing.
+fn tell(planned: &[RestorationProperties]) {
+    for item in planned {
+        let name = match item.kind.as_str() {
+            "joined" => tr!("{}, a service of somebody else", item.name),
+            "request" => tr!("{}, a request to be let in", item.name),
+            _ => item.name.clone(),
+        };
+        let what = item.differences.join(", ");
+        say(&match (item.verdict.as_str(), item.done) {
+            ("new", _) => tr!("+ {}: is added", name),
+            ("same", _) => tr!("= {}: is here as it is in the backup", name),
+            ("taken", _) => tr!(
+                "! {}: is left out, as its key or address is here already, as \"{}\"",
+                name,
+                item.taken_by.as_deref().unwrap_or_default()
+            ),
+            (_, true) => tr!("~ {}: is replaced; other than here: {}", name, what),
+            (_, false) => {
+                tr!(
+                    "! {}: is left alone, as it is otherwise here; other than here: {}. To replace it: --replace",
+                    name,
+                    what
+                )
+            }
+        });
+        if let Some(problem) = item.problem.as_ref().filter(|_| item.done) {
+            say(&tr!("  It can not run here as it is: {}", problem));
+        }
+    }
+}
+
+/// Says what to mind before it is done.
+fn warn(planned: &[RestorationProperties]) {
+    let chosen = || planned.iter().filter(|item| item.done);
+    let loses = |what: &str| chosen().any(|item| item.differences.iter().any(|difference| difference == what));
+    if loses("key") || loses("address") {
+        say(&tr!(
+            "WARNING: the keys that are replaced, and their addresses, are lost for ever, unless you have them elsewhere."
+        ));
+    }
+    if loses("clients") {
+        say(&tr!("WARNING: clients that you removed since the backup was made are let in again."));
+    }
+    if chosen().any(|item| item.kind == "service" && item.verdict == "new") {
+        say(&tr!(
+            "WARNING: one key on two computers harms both: visitors end up at the one or the other by chance, and it shows."
+        ));
+        say(&if chosen().any(|item| item.verdict == "new" && item.enabled) {
+            tr!("They are enabled: make sure that no other computer publishes them any more.")
+        } else {
+            tr!(
+                "So they are restored disabled, without autostart. Remove them from the other computer before you enable them."
+            )
+        });
+    }
+}
+
+fn show(items: &[RestorationProperties], form: Form) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct View<'a> {
+        kind: &'a str,
+        name: &'a str,
+        action: &'a str,
+        #[serde(skip_serializing_if = "<[String]>::is_empty")]
+        differences: &'a [String],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        taken_by: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        enabled: Option<bool>,
+    }
+    let view = |item: &'_ RestorationProperties| {
+        let action = match (item.verdict.as_str(), item.done) {
+            ("new", _) => "add",
+            ("same", _) => "keep",
+            (_, true) => "replace",
+            (_, false) => "leave",
+        };
+        (action, item.kind == "service")
+    };
+    let views: Vec<_> = items
+        .iter()
+        .map(|item| {
+            let (action, is_service) = view(item);
+            View {
+                kind: &item.kind,
+                name: &item.name,
+                action,
+                differences: &item.differences,
+                taken_by: item.taken_by.as_deref(),
+                enabled: is_service.then_some(item.enabled),
+            }
+        })
+        .collect();
+    print(&views, form)
+}
