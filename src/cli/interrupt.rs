@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Being interrupted while waiting.
 
-use tokio::signal::unix::{SignalKind, signal};
+use std::io;
 
-/// Until somebody wants this program to end: Ctrl-C, `kill`, or the end of the terminal. From the first call on they do not
-/// end it by themselves, so that the last word can be said on a line of its own.
-pub(super) async fn interrupted() {
-    tokio::select! {
-        () = received(SignalKind::interrupt()) => {}
-        () = received(SignalKind::terminate()) => {}
-        () = received(SignalKind::hangup()) => {}
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Until somebody wants this program to end: Ctrl-C, `kill`, or the end of the terminal. From this call on, not only from the
+/// first poll, they do not end it by themselves, so that the last word can be said on a line of its own.
+pub(super) fn interrupted() -> impl Future<Output = ()> {
+    let [one, two, three] = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(signal);
+    async move {
+        tokio::select! {
+            () = received(one) => {}
+            () = received(two) => {}
+            () = received(three) => {}
+        }
     }
 }
 
-async fn received(kind: SignalKind) {
-    match signal(kind) {
+async fn received(signals: io::Result<Signal>) {
+    match signals {
         Ok(mut signals) => {
             signals.recv().await;
         }
