@@ -10,6 +10,8 @@ use crate::house::House;
 
 /// Ours, each in a file of its own.
 const INTERFACES: &[(&str, &str)] = &[
+    ("org.boum.tails.Server1.Archive", MANAGER_PATH),
+    ("org.boum.tails.Server1.Diagnosis", MANAGER_PATH),
     ("org.boum.tails.Server1.Manager", MANAGER_PATH),
     ("org.boum.tails.Server1.Service", "/org/boum/tails/Server1/services/web"),
 ];

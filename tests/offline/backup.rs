@@ -14,6 +14,7 @@ use std::time::Duration;
 use age::secrecy::SecretString;
 use serde_json::{Value, json};
 use tails_server::bus::api::{self, ArchiveProxy, ManagerProxy, RestoreOptions};
+use tails_server::bus::api::{MAX_SECRET, take};
 use tails_server_state::{Autostart, Persistence};
 use tempfile::TempDir;
 
@@ -136,12 +137,13 @@ fn what_is_backed_up_on_one_computer_is_restored_on_another() {
     }
 }
 
-fn requests(controller: &Controller) -> Vec<(String, String, String)> {
+fn requests(controller: &Controller) -> Vec<(String, String, Vec<u8>)> {
     manager::block_on(async {
         let manager = manager::connect(&controller.bus()).await.unwrap();
         let mut found = Vec::new();
         for (name, public_key, _) in manager.requests().await.unwrap() {
             let (_, key) = manager.request_key(&public_key).await.unwrap();
+            let key = take(key.into(), MAX_SECRET).await.unwrap().to_vec();
             found.push((name, public_key, key));
         }
         assert_eq!(found.len(), 1);
