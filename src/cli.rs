@@ -17,6 +17,7 @@ mod exit;
 mod follow;
 mod glance;
 mod help;
+mod install;
 mod interrupt;
 mod invite;
 mod join;
@@ -106,7 +107,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let patience = if matches!(verb, Verb::Check { .. }) {
         CHECK_PATIENCE
-    } else if matches!(verb, Verb::Uninstall { .. } | Verb::Remove { .. }) {
+    } else if matches!(verb, Verb::Install { .. } | Verb::Uninstall { .. } | Verb::Remove { .. }) {
         UNINSTALL_PATIENCE
     } else {
         ANSWER_PATIENCE
@@ -132,6 +133,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::SetOption { name, option, value, yes } => option::set(&session, &name, &option, &value, yes).await,
         Verb::GetOption { name, option } => option::get(&session, &name, &option, form).await,
         Verb::ResetOption { name, option } => option::reset(&session, &name, &option).await,
+        Verb::Install { name } => install::install(&session, &name).await,
         Verb::Uninstall { name, yes } => remove::uninstall(&session, &name, yes).await,
         Verb::Check { name, wait, no_visit } => check::check(&session, &name, wait, !no_visit, form).await,
         Verb::Key(verb) => key::run(&session, verb, form).await,

@@ -601,6 +601,35 @@ fn without_the_host_what_is_to_be_gone_waits_for_it() {
 }
 
 #[test]
+fn a_server_is_installed_before_anybody_enables_its_service() {
+    story(async {
+        let house = House::open().await;
+        let install = || async {
+            let is_new = house.controller.install(mumble()).await?;
+            house.controller.await_installed(mumble()).await.map(|()| is_new)
+        };
+        let nobody = house.controller.await_installed(mumble()).await.unwrap_err();
+        assert!(matches!(nobody, RequestError::NotInstalling(_)), "{nobody}");
+        house.machine.faults(|faults| faults.host.push_back(failure("apt is busy")));
+        let failed = install().await.unwrap_err();
+        assert!(matches!(failed, RequestError::NotInstalled { .. }) && !house.server().installed, "{failed}");
+        // Whoever asks again has it at once, and nothing else is done.
+        assert_eq!(install().await.unwrap(), Change::Changed);
+        assert_eq!((house.server().installed, house.server().applied), (true, Applied::Nothing));
+        assert_eq!(house.acts(), [ActKind::Install, ActKind::Install]);
+        assert!(house.controller.snapshot().services.is_empty(), "nobody wishes for the service");
+        assert_eq!(install().await.unwrap(), Change::Unchanged);
+
+        house.enable().await.unwrap();
+        house.until_state(State::Published).await;
+        assert_eq!(house.acts().iter().filter(|act| **act == ActKind::Install).count(), 2);
+        let unknown = house.controller.install("mumbel".parse().unwrap()).await.unwrap_err();
+        assert!(matches!(unknown, RequestError::Unknown(_)), "{unknown}");
+        house.close().await;
+    });
+}
+
+#[test]
 fn what_fails_to_be_uninstalled_is_tried_again() {
     story(async {
         let house = House::open().await;

@@ -35,6 +35,11 @@ impl Face {
         Ok(())
     }
 
+    pub(super) async fn install(&self, call: &Header<'_>, name: ServiceName) -> Result<bool, ApiError> {
+        let _visit = self.door.enter(call, Right::Manage).await?;
+        Ok(self.controller.install(name).await? == Change::Changed)
+    }
+
     pub(super) async fn uninstall(&self, call: &Header<'_>, name: ServiceName) -> Result<(), ApiError> {
         let _visit = self.door.enter(call, Right::Manage).await?;
         self.controller.uninstall(name).await?;

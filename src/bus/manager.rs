@@ -244,6 +244,20 @@ impl Manager {
         Ok(catalog::catalog(&self.face.controller.snapshot()))
     }
 
+    /// Has the server of a service of the catalogue installed, and nothing else; answers at once, with whether there is
+    /// something to be installed. It is not remembered: `AwaitInstalled` tells what becomes of it, and `Enable` does it, too.
+    /// Needs `manage`.
+    async fn install(&self, #[zbus(header)] call: Header<'_>, name: &str) -> Result<bool, ApiError> {
+        self.face.install(&call, translate::service_name(name)?).await
+    }
+
+    /// Answers once the server of a service is installed, or known not to be. That may take minutes: wait for the answer as
+    /// long. Needs `manage`.
+    async fn await_installed(&self, #[zbus(header)] call: Header<'_>, name: &str) -> Result<(), ApiError> {
+        let _visit = self.face.door.enter(&call, Right::Manage).await?;
+        Ok(self.face.controller.await_installed(translate::service_name(name)?).await?)
+    }
+
     /// Deletes the data of a service that is disabled, and what was installed for it; answers once it is durable that this
     /// is to be done. `Uninstalling` has the service until it is. Its key and its options stay until it is removed. Needs
     /// `manage`.

@@ -171,6 +171,13 @@ pub enum Verb {
         option: OptionName,
     },
 
+    /// Install the server of a service, and nothing else; `enable` does it, too
+    #[command(after_help = INSTALL_HELP)]
+    Install {
+        /// The service
+        name: ServiceName,
+    },
+
     /// Uninstall the server of a service: its data are gone for ever, its address stays
     #[command(after_help = UNINSTALL_HELP)]
     Uninstall {
@@ -330,6 +337,14 @@ and the packages are removed that were installed for it.
 Examples:
   tails-server remove web                asks you to type the name
   tails-server remove web --yes          for scripts";
+
+const INSTALL_HELP: &str = "\
+It can be done before a journey, while there is a network: `enable` then needs none. What is installed is kept from starting by \
+itself.
+
+Examples:
+  tails-server install mumble            and wait until it is done
+  tails-server list                      what there is, installed or not";
 
 const UNINSTALL_HELP: &str = "\
 Examples:

@@ -81,6 +81,24 @@ pub enum RequestError {
     /// Nothing was installed for it.
     #[error("nothing is installed for service \"{0}\"")]
     NothingInstalled(ServiceName),
+    /// It has no server of ours.
+    #[error("service \"{0}\" has no server that Tails Server would install")]
+    NothingToInstall(ServiceName),
+    /// Nobody has asked for it.
+    #[error("the server of \"{0}\" is not being installed")]
+    NotInstalling(ServiceName),
+    /// The host can not be asked. It is done once it can be.
+    #[error("the server of \"{0}\" is not installed yet: the system's services can not be asked now")]
+    InstalledLater(ServiceName),
+    /// The host did not do it.
+    #[error("the server of \"{name}\" is not installed")]
+    NotInstalled {
+        /// The service.
+        name: ServiceName,
+        /// Why not.
+        #[source]
+        cause: HostError,
+    },
     /// The host can not be asked. It is remembered, and done once it can be.
     #[error("service \"{0}\" is not uninstalled yet: the system's services can not be asked now")]
     Postponed(ServiceName),
@@ -135,14 +153,17 @@ impl RequestError {
             | Self::Port(_)
             | Self::StillEnabled(_)
             | Self::Archive(_)
-            | Self::NothingInstalled(_) => RequestErrorKind::Invalid,
+            | Self::NothingInstalled(_)
+            | Self::NothingToInstall(_)
+            | Self::NotInstalling(_) => RequestErrorKind::Invalid,
             Self::Store(_) => RequestErrorKind::Store,
-            Self::Postponed(_) => RequestErrorKind::Postponed,
+            Self::Postponed(_) | Self::InstalledLater(_) => RequestErrorKind::Postponed,
             Self::Random(_)
             | Self::Stopping
             | Self::Unavailable { .. }
             | Self::CannotWish(_)
             | Self::Host { .. }
+            | Self::NotInstalled { .. }
             | Self::Bug(_) => RequestErrorKind::Failed,
         }
     }
@@ -176,9 +197,16 @@ impl RequestError {
             Self::Port(_) => Some("Give a number from 1 to 65535".to_owned()),
             Self::StillEnabled(name) => Some(format!("Disable it first: tails-server disable {name}")),
             Self::NothingInstalled(name) => Some(format!("To forget it: tails-server remove {name}")),
-            Self::Postponed(_) => Some("It is done by itself once they answer; see `systemctl status`".to_owned()),
-            Self::Host { cause: HostError::Failed { hint, .. }, .. } => hint.clone(),
-            Self::Host { .. } | Self::CannotWish(_) | Self::Random(_) | Self::Bug(_) => None,
+            Self::NothingToInstall(_) => Some("See what there is: tails-server list".to_owned()),
+            Self::NotInstalling(name) => Some(format!("To install it: tails-server install {name}")),
+            Self::Postponed(_) | Self::InstalledLater(_) => {
+                Some("It is done by itself once they answer; see `systemctl status`".to_owned())
+            }
+            Self::Host { cause: HostError::Failed { hint, .. }, .. }
+            | Self::NotInstalled { cause: HostError::Failed { hint, .. }, .. } => hint.clone(),
+            Self::Host { .. } | Self::NotInstalled { .. } | Self::CannotWish(_) | Self::Random(_) | Self::Bug(_) => {
+                None
+            }
         }
     }
 }

@@ -79,6 +79,10 @@ pub enum Visit {
 pub(super) enum Request {
     /// Something to do with the store, and what it is about.
     Remember(About, Act),
+    /// Have a server installed, whether its service is enabled or not.
+    Install(ServiceName),
+    /// Answer once a server is installed, or known not to be.
+    AwaitInstall(ServiceName, oneshot::Sender<Result<(), RequestError>>),
     /// Answer once what is remembered to be uninstalled is.
     AwaitUninstall(ServiceName, oneshot::Sender<Result<(), RequestError>>),
     /// What it does and would do, in words.
@@ -199,6 +203,38 @@ impl Controller {
     pub async fn connection_info(&self, name: ServiceName) -> Result<ConnectionReport, RequestError> {
         let (repertoire, picture) = (Arc::clone(&self.repertoire), self.snapshot());
         self.remember(About::Nothing, move |store| options::connection(store, &repertoire, &picture, &name)).await
+    }
+
+    /// Has the server of a service installed, whether that is enabled or not; answers whether it was not yet. It is not
+    /// remembered: [`Controller::await_installed`] tells what becomes of it.
+    ///
+    /// # Errors
+    /// There is no such service, or it has no server that could be installed here.
+    pub async fn install(&self, name: ServiceName) -> Result<Change, RequestError> {
+        let picture = self.snapshot();
+        let remembered = picture.services.get(&name);
+        if remembered.is_some_and(|service| !service.record.kind().is_described()) {
+            return Err(RequestError::NothingToInstall(name));
+        }
+        let descriptor = remember::find_descriptor(&self.repertoire, &name)?;
+        if descriptor.needs_root().is_none() {
+            return Err(RequestError::NothingToInstall(name));
+        }
+        if picture.available.get(&name).is_some_and(|available| available.installed == Some(true)) {
+            return Ok(Change::Unchanged);
+        }
+        self.requests.send(Request::Install(name)).await.map_err(|_| RequestError::Stopping)?;
+        Ok(Change::Changed)
+    }
+
+    /// Waits until the server of a service is installed.
+    ///
+    /// # Errors
+    /// Nobody asked for that, or it did not work out. With [`RequestError::InstalledLater`] it is done once it can be.
+    pub async fn await_installed(&self, name: ServiceName) -> Result<(), RequestError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::AwaitInstall(name, reply)).await.map_err(|_| RequestError::Stopping)?;
+        answer.await.map_err(|_| RequestError::Stopping)?
     }
 
     /// Remembers that the data of a service that is not enabled are to be deleted, and what was installed for it. Its key

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What is so on the host: the facts about described services, folded together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tails_server_state::ServiceName;
@@ -38,6 +38,8 @@ pub struct HostFacts {
     pub connection: HostConnection,
     /// What is known of each service; of one that is missing, nothing.
     pub services: BTreeMap<ServiceName, HostedFacts>,
+    /// The services whose servers are to be installed, whether they are enabled or not.
+    pub installs: BTreeSet<ServiceName>,
     /// What is being done for a service.
     pub busy: BTreeMap<ServiceName, ActKind>,
     /// The services whose last act failed, until the time to try again.
@@ -69,6 +71,7 @@ impl Default for HostFacts {
             generation: Generation::default(),
             connection: HostConnection::Pending,
             services: BTreeMap::new(),
+            installs: BTreeSet::new(),
             busy: BTreeMap::new(),
             held: BTreeMap::new(),
             failed: BTreeMap::new(),

@@ -3,6 +3,7 @@
 
 mod asking;
 mod hosting;
+mod installing;
 mod joining;
 mod problems;
 mod steps;
@@ -24,7 +25,8 @@ use crate::controller::explain::{Intention, Subject};
 use crate::controller::handle::{About, Act, Answer, Controller, Request, Visit};
 use crate::controller::observed::Observed;
 use crate::controller::plan::plan;
-use crate::controller::ports::{CheckRequest, Fact, Host, Listening, Recall, Tor, VisitPolicy, Visitors};
+use crate::controller::ports::{CheckRequest, Fact, Host, HostError, Listening, Recall, Tor, VisitPolicy, Visitors};
+use crate::controller::reactor::installing::Installed;
 use crate::controller::reactor::steps::StepEnd;
 use crate::controller::reactor::uninstalling::Uninstalled;
 use crate::controller::remember;
@@ -70,6 +72,9 @@ pub struct Reactor<T, L, H> {
     retries: Retries<OnionAddress>,
     host_retries: Retries<ServiceName>,
     uninstalls: BTreeMap<ServiceName, Vec<Uninstalled>>,
+    installs: BTreeMap<ServiceName, Vec<Installed>>,
+    /// Why what was asked to be installed is not.
+    failed_installs: BTreeMap<ServiceName, HostError>,
     /// Services of others for which Tor is being given a key that is no longer the right one.
     outdated: BTreeSet<OnionAddress>,
     store_problems: Vec<Problem>,
@@ -135,6 +140,8 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
             retries: Retries::new(retries::FIRST_RETRY, retries::LONGEST_RETRY),
             host_retries: Retries::new(hosting::FIRST_RETRY, hosting::LONGEST_RETRY),
             uninstalls: BTreeMap::new(),
+            installs: BTreeMap::new(),
+            failed_installs: BTreeMap::new(),
             outdated: BTreeSet::new(),
             store_problems,
         };
@@ -196,6 +203,7 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
             self.watched = targets;
         }
         self.review_uninstalls();
+        self.review_installs();
         self.release_unwanted();
         let steps = plan(&self.desired, &self.observed);
         self.note_begun(&steps);
@@ -231,6 +239,8 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
                     Remembered { about, before, store_problems: store_problems(&store), answer }
                 });
             }
+            Request::Install(name) => self.install(name),
+            Request::AwaitInstall(name, reply) => self.await_install(name, reply),
             Request::AwaitUninstall(name, reply) => self.await_uninstall(name, reply),
             Request::Explain(reply) => drop(reply.send(self.explain())),
             Request::Survey(reply) => self.survey(reply),

@@ -81,6 +81,14 @@ pub trait Manager {
     #[zbus(allow_interactive_auth)]
     fn catalog(&self) -> Result<(HashMap<String, CatalogProperties>, Vec<StoreProblem>), ApiError>;
 
+    /// Has the server of a service installed, and nothing else; answers at once, with whether there is something to do.
+    #[zbus(allow_interactive_auth)]
+    fn install(&self, name: &str) -> Result<bool, ApiError>;
+
+    /// Answers once the server of a service is installed, or known not to be, which may take minutes.
+    #[zbus(allow_interactive_auth)]
+    fn await_installed(&self, name: &str) -> Result<(), ApiError>;
+
     /// Deletes the data of a service that is disabled, and what was installed for it; answers once it is durable that this
     /// is to be done.
     #[zbus(allow_interactive_auth)]

@@ -110,7 +110,7 @@ fn why_act(name: &ServiceName, kind: ActKind, desired: &Desired, observed: &Obse
     let known = observed.host.known(name);
     let is_wanted = desired.service(name).is_some_and(|service| service.wish == Wish::Enabled);
     match kind {
-        ActKind::Install => "it is enabled, and its server is not installed",
+        ActKind::Install => "it is enabled, or was asked for, and its server is not installed",
         ActKind::Apply if known.is_some_and(|known| known.told.applied == Applied::Nothing) => {
             "it is enabled and installed, and its server is not set up"
         }

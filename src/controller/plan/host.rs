@@ -61,6 +61,8 @@ fn next_act(desired: &Desired, observed: &Observed, name: &ServiceName, known: &
             } else if owes_uninstall(desired, name) {
                 // Whatever is installed: data outlive the packages.
                 Some(ActKind::Uninstall)
+            } else if observed.host.installs.contains(name) && !told.installed {
+                Some(ActKind::Install)
             } else {
                 None
             }

@@ -80,6 +80,9 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
             // Where the connection is lost, that comes as a fact, too, and voids this.
             Err(cause) => {
                 self.hold_act(name.clone(), kind, cause);
+                if kind == ActKind::Install && !matches!(cause, HostError::ConnectionLost) {
+                    self.install_failed(&name, cause.clone());
+                }
                 if kind == ActKind::Uninstall && !matches!(cause, HostError::ConnectionLost) {
                     self.uninstall_failed(&name, cause);
                 }
