@@ -451,6 +451,7 @@ fn a_service_is_installed_applied_and_withdrawn_through_systemd() {
         assert_eq!(house.started().last(), Some(&unit(ActKind::Withdraw)));
         assert!(!house.directory.path().join("run/wishes/mumble.json").exists(), "nobody needs the secrets there");
         house.controller.uninstall(mumble()).await.unwrap();
+        house.controller.await_uninstalled(mumble()).await.unwrap();
         assert_eq!(house.started().last(), Some(&unit(ActKind::Uninstall)));
         house.stop.take().unwrap().stop();
     });

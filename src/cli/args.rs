@@ -56,7 +56,7 @@ fn after_help() -> String {
 #[derive(Debug, Parser)]
 #[command(name = "tails-server", version, after_help = after_help(), disable_help_subcommand = true, arg_required_else_help = true)]
 pub struct Arguments {
-    /// Where the controller listens: unix:PATH [default: bus in $XDG_RUNTIME_DIR/tails-server or /run/tails-server]
+    /// Where the controller is: unix:PATH, session or system [default: your own if it runs, or else the system's]
     #[arg(long, global = true, value_name = "ADDRESS", env = "TAILS_SERVER_BUS")]
     pub bus: Option<BusAddress>,
 
@@ -273,7 +273,7 @@ pub enum Verb {
     #[command(after_help = descriptor::NEW_HELP)]
     New(New),
 
-    /// Print a line for each service as it is, and then for each change, until interrupted
+    /// Print a line for each service as it is, and then for each change
     #[command(after_help = WATCH_HELP)]
     Watch,
 

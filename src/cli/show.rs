@@ -126,7 +126,7 @@ async fn server_log(
     service: &ServiceProperties,
 ) -> Result<Vec<String>, Failure> {
     // A port has no server that we know of.
-    if !service.described || service.state != "failed" {
+    if !service.described || service.problem.is_none() {
         return Ok(Vec::new());
     }
     match session.manager.server_log(name.as_str()).await {

@@ -70,7 +70,7 @@ fn each_step_of_a_described_service_is_said_while_it_is_under_way_and_none_once_
     controller.cli(["enable", "mumble"]).succeeded();
     let installing = until(&controller, "mumble", |told| told["act"] == "install");
     assert_eq!(installing["stage"], "under-way");
-    assert_eq!(installing["why"], "it is enabled, and its server is not installed");
+    assert_eq!(installing["why"], "it is enabled, or was asked for, and its server is not installed");
     let settled = until(&controller, "mumble", |told| told["stage"] == "settled");
     assert!(settled["why"].as_str().unwrap().contains("HSDirs have its descriptor"), "{settled:#}");
     let nothing = controller.cli(["plan"]).succeeded();
