@@ -113,10 +113,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         ANSWER_PATIENCE
     };
     let session = Session::connect(arguments.bus, patience).await?;
-    let session = match verb {
-        Verb::List | Verb::Status { .. } | Verb::Watch => session,
-        _ => session.with_agent().await,
-    };
+    let is_for_everybody = matches!(verb, Verb::List | Verb::Status { .. } | Verb::Watch);
+    let session = if is_for_everybody { session } else { session.with_agent().await };
     match verb {
         Verb::Publish(request) => publish::publish(&session, request, form).await,
         Verb::List => show::list(&session, form).await,
