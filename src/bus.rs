@@ -15,11 +15,13 @@ mod inline;
 mod listener;
 mod manager;
 mod message_bus;
+mod meter;
 mod objects;
 mod options;
 mod refusal;
 mod service;
 mod signals;
+mod socket;
 mod translate;
 
 pub use listener::{ListenError, Listener};

@@ -13,6 +13,7 @@ use crate::bus::api::ApiError;
 use crate::bus::door::callers::Callers;
 pub(super) use crate::bus::door::callers::Visit;
 use crate::bus::door::polkit::Polkit;
+use crate::bus::meter::Users;
 
 /// Nothing can be kept from root anyway.
 const ROOT: u32 = 0;
@@ -64,14 +65,13 @@ impl Door {
     }
 
     /// The door to the bus of one person.
-    pub(super) async fn of_session_bus(connection: &zbus::Connection) -> zbus::Result<Self> {
-        Ok(Self(Arc::new(Guard::OwnUser(Callers::new(connection).await?))))
+    pub(super) fn of_session_bus(users: Arc<Users>) -> Self {
+        Self(Arc::new(Guard::OwnUser(Callers::new(users))))
     }
 
-    /// The door to the bus of all people.
-    pub(super) async fn of_system_bus(connection: &zbus::Connection) -> zbus::Result<Self> {
-        let (callers, polkit) = (Callers::new(connection).await?, Polkit::new(connection).await?);
-        Ok(Self(Arc::new(Guard::Polkit(callers, polkit))))
+    /// The door to the bus of all people; polkit is asked over this connection.
+    pub(super) async fn of_system_bus(users: Arc<Users>, asking: &zbus::Connection) -> zbus::Result<Self> {
+        Ok(Self(Arc::new(Guard::Polkit(Callers::new(users), Polkit::new(asking).await?))))
     }
 
     /// Lets in whoever sent this call, if they have the right. Its carrying out counts as one of their calls until the
@@ -86,7 +86,7 @@ impl Door {
             Guard::Polkit(callers, polkit) => {
                 let (user, visit) = callers.admit(call).await?;
                 let is_free = right.action().is_none() || is_ours(user);
-                if is_free || polkit.allows(call, right).await? { Ok(visit) } else { Err(refused()) }
+                if is_free || polkit.allows(call, user, right).await? { Ok(visit) } else { Err(refused()) }
             }
         }
     }

@@ -27,7 +27,7 @@ const MAX_SILENT: usize = 64;
 /// A client authenticates at once: it is a program on this machine.
 const HANDSHAKE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the answers to the last requests may take on their way, once the controller has ended.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(100);
 /// The pause after a failed accept: file descriptors may have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -173,11 +173,12 @@ impl Client {
         let (pictures, told) = (controller.pictures(), controller.snapshot());
         let builder = zbus::connection::Builder::unix_stream(stream.into_std()?).server(zbus::Guid::generate()).p2p();
         let face = Face { controller, door: Door::accepted() };
-        let builder = Objects::build(builder, &face, &told);
+        let shown = watch::Sender::new(Arc::clone(&told));
+        let builder = Objects::build(builder, &face, &shown);
         let connection = tokio::time::timeout(HANDSHAKE_PATIENCE, builder.build())
             .await
             .map_err(|elapsed| zbus::Error::from(io::Error::from(elapsed)))??;
-        Ok(Self { objects: Objects::built(connection, face), told, pictures })
+        Ok(Self { objects: Objects::built(connection, face, shown), told, pictures })
     }
 
     /// Tells it of changes until it goes.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tails_server_state::Change;
+use tokio::sync::watch;
 use zbus::OwnedFd;
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
@@ -23,22 +24,17 @@ use crate::controller::{RequestError, Snapshot, Visit};
 #[derive(Debug)]
 pub(super) struct Manager {
     face: Face,
-    /// The picture that its properties are of; without one, of the newest.
-    picture: Option<Arc<Snapshot>>,
+    /// The picture that its properties are of.
+    shown: watch::Receiver<Arc<Snapshot>>,
 }
 
 impl Manager {
-    pub(super) const fn new(face: Face) -> Self {
-        Self { face, picture: None }
-    }
-
-    /// As it is in this picture.
-    pub(super) const fn as_of(face: Face, picture: Arc<Snapshot>) -> Self {
-        Self { face, picture: Some(picture) }
+    pub(super) const fn new(face: Face, shown: watch::Receiver<Arc<Snapshot>>) -> Self {
+        Self { face, shown }
     }
 
     fn picture(&self) -> Arc<Snapshot> {
-        self.picture.clone().unwrap_or_else(|| self.face.controller.snapshot())
+        self.shown.borrow().clone()
     }
 }
 

@@ -1,29 +1,36 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The controller on a message bus: there as long as the bus is, and back as soon as it is back.
 
-use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot, watch};
 use tracing::{debug, info, warn};
+use zbus::address::transport::{Transport, UnixSocket};
 use zbus::connection::Builder;
-use zbus::fdo::{DBusProxy, RequestNameFlags};
+use zbus::fdo::{DBusProxy, NameLostStream, RequestNameFlags};
 use zbus::proxy::CacheProperties;
+use zbus::{Address, Connection};
 
 use crate::bus::api::BUS_NAME;
 use crate::bus::door::Door;
 use crate::bus::face::Face;
+use crate::bus::listener::LAST_WORDS;
+use crate::bus::meter::{Meter, Users};
 use crate::bus::objects::Objects;
 use crate::bus::signals::{self, Audience};
-use crate::controller::{Backoff, Controller};
+use crate::bus::socket::BusSocket;
+use crate::controller::{Backoff, Controller, Snapshot};
 
 /// A bus that does not answer within this time is tried again.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 /// The first pause before the next try, and the longest one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
-/// Messages that wait for their turn. A bus lets through 32 MiB each, and their memory is ours.
-const QUEUE: NonZeroUsize = NonZeroUsize::new(4).expect("4 is not 0");
+/// How long a connection has to say goodbye. It may be what does not work any more.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Which bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,10 +51,16 @@ pub async fn serve(bus: MessageBus, controller: Controller, settled: oneshot::Se
             Ok(Ok(presence)) => {
                 info!(name = BUS_NAME, "on the message bus");
                 drop(settled.take());
-                (backoff, told) = (Backoff::new(PAUSES.0, PAUSES.1), None);
+                told = None;
+                backoff.reset();
+                let mut last = pin!(presence.last());
                 tokio::select! {
-                    why = presence.last() => warn!(why, "off the message bus; what is published stays so"),
-                    () = controller.ended() => return,
+                    why = &mut last => warn!(why, "off the message bus; what is published stays so"),
+                    () = controller.ended() => {
+                        // No event tells when zbus has written what it was given.
+                        let _ = tokio::time::timeout(LAST_WORDS, last).await;
+                        return;
+                    }
                 }
             }
             Ok(Err(cause)) => {
@@ -74,21 +87,29 @@ pub async fn serve(bus: MessageBus, controller: Controller, settled: oneshot::Se
 struct Presence {
     objects: Objects,
     audience: Audience,
-    names_lost: zbus::fdo::NameLostStream,
-    told: std::sync::Arc<crate::controller::Snapshot>,
-    pictures: tokio::sync::watch::Receiver<std::sync::Arc<crate::controller::Snapshot>>,
+    names_lost: NameLostStream,
+    stalled: Arc<Notify>,
+    told: Arc<Snapshot>,
+    pictures: watch::Receiver<Arc<Snapshot>>,
 }
 
 impl Presence {
+    // Whichever way it ends early, its connections are dropped, and end by that: nothing they serve holds them.
     async fn begin(bus: MessageBus, controller: &Controller) -> zbus::Result<Self> {
-        let builder = match bus {
-            MessageBus::System => Builder::system(),
-            MessageBus::Session => Builder::session(),
+        let address = match bus {
+            MessageBus::System => Address::system()?,
+            MessageBus::Session => Address::session()?,
         };
-        let connection = builder.max_queued(QUEUE).build().await?;
+        // What the door asks goes another way than what it is asked: neither waits for the other.
+        let asking = Builder::address(address.clone()).build().await?;
+        let users = Arc::new(Users::new(&asking).await?);
+        let stalled = Arc::new(Notify::new());
+        let meter = Arc::new(Meter::new(Arc::clone(&users)));
+        let socket = BusSocket::connect(&path(&address)?, meter, Arc::clone(&stalled)).await?;
+        let connection: Connection = Builder::socket(socket).build().await?;
         let (door, audience) = match bus {
-            MessageBus::System => (Door::of_system_bus(&connection).await?, Audience::Everybody),
-            MessageBus::Session => (Door::of_session_bus(&connection).await?, Audience::Owner),
+            MessageBus::System => (Door::of_system_bus(users, &asking).await?, Audience::Everybody),
+            MessageBus::Session => (Door::of_session_bus(users), Audience::Owner),
         };
         let dbus = DBusProxy::builder(&connection).cache_properties(CacheProperties::No).build().await?;
         let names_lost = dbus.receive_name_lost().await?;
@@ -96,28 +117,58 @@ impl Presence {
         let face = Face { controller: controller.clone(), door };
         let objects = Objects::serve(connection, face, &told).await?;
         // Who finds the name finds the objects.
-        objects.connection.request_name_with_flags(BUS_NAME, RequestNameFlags::DO_NOT_QUEUE).await?;
-        Ok(Self { objects, audience, names_lost, told, pictures })
+        let name = objects.connection.request_name_with_flags(BUS_NAME, RequestNameFlags::DO_NOT_QUEUE).await;
+        if let Err(cause) = name {
+            close(&objects.connection).await;
+            return Err(cause);
+        }
+        Ok(Self { objects, audience, names_lost, stalled, told, pictures })
     }
 
     /// Tells of changes as long as it lasts; then, why it is over.
     async fn last(self) -> &'static str {
-        let Self { objects, audience, mut names_lost, told, pictures } = self;
+        let Self { objects, audience, mut names_lost, stalled, told, pictures } = self;
         let connection = objects.connection.clone();
         let lost = async {
             while let Some(lost) = names_lost.next().await {
                 if lost.args().is_ok_and(|lost| lost.name().as_str() == BUS_NAME) {
-                    return;
+                    return "the name is somebody else's";
                 }
             }
+            "the bus is gone"
         };
         let why = tokio::select! {
-            _ = signals::forward(objects, audience, told, pictures) => "the bus ended the connection",
-            () = lost => "the name is taken by somebody else",
+            why = lost => why,
+            _ = signals::forward(objects, audience, told, pictures) => "the bus is gone",
             () = connection.closed() => "the bus is gone",
+            () = stalled.notified() => "the bus takes nothing any more, as if somebody did not read what they asked for",
         };
-        // Whoever still holds the old connection is not answered by two.
-        let _ = connection.close().await;
+        close(&connection).await;
         why
     }
+}
+
+/// Whoever still holds the old connection is not answered by two.
+async fn close(connection: &Connection) {
+    let _ = tokio::time::timeout(CLOSE_PATIENCE, connection.clone().close()).await;
+}
+
+/// The socket of a bus.
+fn path(address: &Address) -> zbus::Result<PathBuf> {
+    match address.transport() {
+        Transport::Unix(socket) => match socket.path() {
+            UnixSocket::File(path) => Ok(path.clone()),
+            UnixSocket::Abstract(name) => Ok(abstract_path(name)),
+            // A directory is where a server puts its own.
+            _ => Err(zbus::Error::Unsupported),
+        },
+        _ => Err(zbus::Error::Unsupported),
+    }
+}
+
+/// A socket without a file, as the kernel names it: unix(7).
+fn abstract_path(name: &std::ffi::OsStr) -> PathBuf {
+    let mut path = std::ffi::OsString::from("\0");
+    path.push(name);
+    path.into()
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tails_server_state::ServiceName;
+use tokio::sync::watch;
 use zbus::connection::Builder;
 use zbus::fdo::ObjectManager;
 use zbus::object_server::{Interface, SignalEmitter};
@@ -34,31 +35,40 @@ pub(super) struct Objects {
     pub(super) connection: Connection,
     face: Face,
     pace: Pace,
+    /// The picture that properties are read from: the one that was told last, so that what is read and what is told fit.
+    shown: watch::Sender<Arc<Snapshot>>,
 }
 
 impl Objects {
     /// Has a connection peer to peer, which is about to be built, serve all objects of this picture from its first call on.
-    pub(super) fn build<'a>(mut builder: Builder<'a>, face: &Face, picture: &Snapshot) -> Builder<'a> {
-        builder = builder.serve_at(MANAGER_PATH, Inline(Manager::new(face.clone())));
+    pub(super) fn build<'a>(
+        mut builder: Builder<'a>,
+        face: &Face,
+        shown: &watch::Sender<Arc<Snapshot>>,
+    ) -> Builder<'a> {
+        builder = builder.serve_at(MANAGER_PATH, Inline(Manager::new(face.clone(), shown.subscribe())));
         builder = builder.serve_at(MANAGER_PATH, Inline(Archive::new(face.clone())));
         builder = builder.serve_at(MANAGER_PATH, Inline(Diagnosis::new(face.clone())));
+        let picture = shown.borrow().clone();
         for name in picture.services.keys() {
-            builder = builder.serve_at(service_path(name), Inline(Service::new(face.clone(), name.clone())));
+            let service = Service::new(face.clone(), name.clone(), shown.subscribe());
+            builder = builder.serve_at(service_path(name), Inline(service));
         }
         // The last one, as it tells of all others that come after it.
         builder.serve_at(MANAGER_PATH, Inline(ObjectManager))
     }
 
     /// The objects of a connection that serves them already.
-    pub(super) const fn built(connection: Connection, face: Face) -> Self {
-        Self { connection, face, pace: Pace::Inline }
+    pub(super) const fn built(connection: Connection, face: Face, shown: watch::Sender<Arc<Snapshot>>) -> Self {
+        Self { connection, face, pace: Pace::Inline, shown }
     }
 
     /// Serves all objects of this picture on a connection to a bus, before it has a name there.
-    pub(super) async fn serve(connection: Connection, face: Face, picture: &Snapshot) -> zbus::Result<Self> {
-        let objects = Self { connection, face, pace: Pace::Spawned };
+    pub(super) async fn serve(connection: Connection, face: Face, picture: &Arc<Snapshot>) -> zbus::Result<Self> {
+        let shown = watch::Sender::new(Arc::clone(picture));
+        let objects = Self { connection, face, pace: Pace::Spawned, shown };
         let server = objects.connection.object_server();
-        server.at(MANAGER_PATH, Manager::new(objects.face.clone())).await?;
+        server.at(MANAGER_PATH, Manager::new(objects.face.clone(), objects.shown.subscribe())).await?;
         server.at(MANAGER_PATH, Archive::new(objects.face.clone())).await?;
         server.at(MANAGER_PATH, Diagnosis::new(objects.face.clone())).await?;
         for name in picture.services.keys() {
@@ -68,10 +78,15 @@ impl Objects {
         Ok(objects)
     }
 
+    /// From now on properties are those of this picture.
+    pub(super) fn show(&self, picture: &Arc<Snapshot>) {
+        self.shown.send_replace(Arc::clone(picture));
+    }
+
     /// A service is there. `InterfacesAdded` is told by that.
     pub(super) async fn add(&self, name: &ServiceName) -> zbus::Result<()> {
         let (server, path) = (self.connection.object_server(), service_path(name));
-        let service = Service::new(self.face.clone(), name.clone());
+        let service = Service::new(self.face.clone(), name.clone(), self.shown.subscribe());
         match self.pace {
             Pace::Inline => drop(server.at(path, Inline(service)).await?),
             Pace::Spawned => drop(server.at(path, service).await?),
@@ -89,7 +104,7 @@ impl Objects {
 
     /// Tells which properties of the manager are others than before.
     pub(super) async fn tell_manager(&self, told: &Arc<Snapshot>, picture: &Arc<Snapshot>) -> zbus::Result<()> {
-        let of = |picture: &Arc<Snapshot>| Manager::as_of(self.face.clone(), Arc::clone(picture));
+        let of = |picture: &Arc<Snapshot>| Manager::new(self.face.clone(), fixed(picture));
         let emitter = SignalEmitter::new(&self.connection, MANAGER_PATH)?;
         self.tell(&emitter, &of(told), &of(picture)).await
     }
@@ -101,7 +116,7 @@ impl Objects {
         told: &Arc<Snapshot>,
         picture: &Arc<Snapshot>,
     ) -> zbus::Result<()> {
-        let of = |picture: &Arc<Snapshot>| Service::as_of(self.face.clone(), name.clone(), Arc::clone(picture));
+        let of = |picture: &Arc<Snapshot>| Service::new(self.face.clone(), name.clone(), fixed(picture));
         let emitter = SignalEmitter::new(&self.connection, service_path(name))?;
         self.tell(&emitter, &of(told), &of(picture)).await
     }
@@ -122,4 +137,9 @@ impl Objects {
         let body = (I::name(), changed, Vec::<&str>::new());
         emitter.emit("org.freedesktop.DBus.Properties", "PropertiesChanged", &body).await
     }
+}
+
+/// A picture that stays.
+fn fixed(picture: &Arc<Snapshot>) -> watch::Receiver<Arc<Snapshot>> {
+    watch::Sender::new(Arc::clone(picture)).subscribe()
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tails_server_state::{
     Allow, Autostart, ClientAuthorization, LocalAccess, Persistence, ServiceKind, ServiceName, Wish,
 };
+use tokio::sync::watch;
 use zbus::message::Header;
 use zbus::{OwnedFd, fdo};
 
@@ -19,32 +20,19 @@ use crate::controller::{Hosting, ServiceStatus, Snapshot, State};
 pub(super) struct Service {
     face: Face,
     name: ServiceName,
-    /// The picture that its properties are of; without one, of the newest.
-    picture: Option<Arc<Snapshot>>,
+    /// The picture that its properties are of.
+    shown: watch::Receiver<Arc<Snapshot>>,
 }
 
 impl Service {
-    pub(super) const fn new(face: Face, name: ServiceName) -> Self {
-        Self { face, name, picture: None }
-    }
-
-    /// As it is in this picture.
-    pub(super) const fn as_of(face: Face, name: ServiceName, picture: Arc<Snapshot>) -> Self {
-        Self { face, name, picture: Some(picture) }
+    pub(super) const fn new(face: Face, name: ServiceName, shown: watch::Receiver<Arc<Snapshot>>) -> Self {
+        Self { face, name, shown }
     }
 
     fn read<T>(&self, of: impl FnOnce(&ServiceStatus) -> T) -> fdo::Result<T> {
-        let newest;
-        let picture = match &self.picture {
-            Some(picture) => picture,
-            None => {
-                newest = self.face.controller.snapshot();
-                &newest
-            }
-        };
         // It was removed a moment ago.
         let gone = || fdo::Error::UnknownObject(format!("service \"{}\" is gone", self.name));
-        picture.services.get(&self.name).map(of).ok_or_else(gone)
+        self.shown.borrow().services.get(&self.name).map(of).ok_or_else(gone)
     }
 
     fn hosting<T>(&self, of: impl FnOnce(&Hosting) -> T) -> fdo::Result<Option<T>> {

@@ -36,6 +36,7 @@ pub(super) async fn forward(
             () = objects.connection.closed() => return Ok(()),
         }
         let picture = pictures.borrow_and_update().clone();
+        objects.show(&picture);
         tell_difference(&objects, audience, &told, &picture).await?;
         told = picture;
     }

@@ -184,7 +184,16 @@ async fn serve<T: Tor, L: Listening, H: Host>(
     adapters: impl Future<Output = &'static str>,
 ) -> Result<(), DaemonError> {
     let mut reactor = tokio::spawn(reactor.run());
-    let serving = faces.begin(controller.in_surroundings(surroundings(settings))).await;
+    let serving = tokio::select! {
+        serving = faces.begin(controller.in_surroundings(surroundings(settings))) => serving,
+        // A bus that does not answer holds up nobody who ends us.
+        signal = end.next() => {
+            info!(signal, "ending");
+            stop.stop();
+            let _ = (&mut reactor).await;
+            return Ok(());
+        }
+    };
     notify(&[sd_notify::NotifyState::Ready]);
     info!("ready");
     let ended = tokio::select! {

@@ -9,12 +9,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
-use zbus::fdo::DBusProxy;
 use zbus::message::Header;
-use zbus::names::{BusName, OwnedUniqueName};
-use zbus::proxy::CacheProperties;
 
 use crate::bus::api::ApiError;
+use crate::bus::meter::Users;
 
 /// Calls of one user that are carried out at the same time. A window and some scripts need ten.
 const MOST_AT_ONCE: usize = 32;
@@ -22,19 +20,13 @@ const MOST_AT_ONCE: usize = 32;
 const CALLS_PER_SECOND: f64 = 100.0;
 /// Calls of one user that may come at once.
 const BURST: f64 = 200.0;
-/// Callers whose user is remembered: a bus lets one user have 256 connections.
-const MOST_KNOWN: usize = 4096;
-
 /// Those who call over one connection to a bus.
 #[derive(Debug)]
 pub(super) struct Callers {
-    bus: DBusProxy<'static>,
-    known: Mutex<Known>,
+    users: Arc<Users>,
     shares: Arc<Mutex<Shares>>,
 }
 
-/// The users behind names on the bus, which are never given twice.
-type Known = HashMap<OwnedUniqueName, u32>;
 /// What each user has of us.
 type Shares = HashMap<u32, Share>;
 
@@ -55,36 +47,20 @@ struct Share {
 pub(in crate::bus) struct Visit(Option<(u32, Arc<Mutex<Shares>>)>);
 
 impl Callers {
-    pub(super) async fn new(connection: &zbus::Connection) -> zbus::Result<Self> {
-        let bus = DBusProxy::builder(connection).cache_properties(CacheProperties::No).build().await?;
-        Ok(Self { bus, known: Mutex::default(), shares: Arc::default() })
+    pub(super) fn new(users: Arc<Users>) -> Self {
+        Self { users, shares: Arc::default() }
     }
 
     /// The user who sent this call, once it is their turn.
     pub(super) async fn admit(&self, call: &Header<'_>) -> Result<(u32, Visit), ApiError> {
-        let user = self.user(call).await?;
+        let nobody = || ApiError::NotAuthorized("nobody knows who you are".to_owned());
+        // Whoever is gone needs no answer.
+        let user = self.users.of(call.sender().ok_or_else(nobody)?).await.ok_or_else(nobody)?;
         let (visit, pause) = enter(&self.shares, user)?;
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
         Ok((user, visit))
-    }
-
-    /// Who sent this call, by the word of the bus.
-    async fn user(&self, call: &Header<'_>) -> Result<u32, ApiError> {
-        let nobody = || ApiError::NotAuthorized("nobody knows who you are".to_owned());
-        let name: OwnedUniqueName = call.sender().ok_or_else(nobody)?.to_owned().into();
-        if let Some(user) = lock(&self.known).get(&name) {
-            return Ok(*user);
-        }
-        // Whoever is gone needs no answer.
-        let user = self.bus.get_connection_unix_user(BusName::from(&name)).await.map_err(|_| nobody())?;
-        let mut known = lock(&self.known);
-        if known.len() >= MOST_KNOWN {
-            known.clear();
-        }
-        known.insert(name, user);
-        Ok(user)
     }
 }
 
