@@ -116,3 +116,19 @@ async fn a_name_that_was_taken_is_waited_for_and_never_stolen() {
     timeout(PATIENCE, until_named(&thief)).await.unwrap();
     assert_ne!(owner().await.as_str(), thief.unique_name().unwrap().as_str());
 }
+
+#[tokio::test]
+async fn a_connection_that_is_over_is_over() {
+    let mut house = House::open("system");
+    let pid = house.daemon.0.id();
+    let open = || std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    let mut counts = Vec::new();
+    for _ in 0..4 {
+        house.bus.close();
+        house.bus.open();
+        let connection = house.bus.connect().await;
+        timeout(PATIENCE, until_named(&connection)).await.unwrap();
+        counts.push(open());
+    }
+    assert!(counts.last() <= counts.first(), "file descriptors after each: {counts:?}");
+}
