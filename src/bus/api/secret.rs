@@ -8,7 +8,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::fs::{FileType, MemfdFlags, OFlags, SealFlags};
+use rustix::fs::{MemfdFlags, OFlags, SealFlags};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use zeroize::Zeroizing;
@@ -43,30 +43,23 @@ pub fn hand_over(secret: &[u8]) -> io::Result<OwnedFd> {
 /// It is something else, such as a file, whose reading may never end; it is longer; or the pipe has no end within seconds.
 pub async fn take(from: OwnedFd, most: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     let refused = |why| io::Error::new(ErrorKind::InvalidInput, why);
-    match FileType::from_raw_mode(rustix::fs::fstat(&from)?.st_mode) {
-        FileType::RegularFile => {
-            // What is no memory has no seals, and what is not sealed may change while it is read.
-            let seals = rustix::fs::fcntl_get_seals(&from).unwrap_or(SealFlags::empty());
-            if !seals.contains(FIXED) {
-                return Err(refused("it is neither a pipe nor sealed memory"));
-            }
-            let secret = read_memory(&from, most)?;
-            secret.ok_or_else(|| refused("it is too long"))
+    // Neither question reaches a file system: one that hangs would hang us, and it is asked whatever the file is by fstat.
+    let seals = rustix::fs::fcntl_get_seals(&from).unwrap_or(SealFlags::empty());
+    let secret = if seals.contains(FIXED) {
+        read_memory(&from, most)?
+    } else if rustix::pipe::fcntl_getpipe_size(&from).is_ok() {
+        let flags = rustix::fs::fcntl_getfl(&from)?;
+        if flags & OFlags::ACCMODE == OFlags::WRONLY {
+            return Err(refused("it is the writing end of a pipe"));
         }
-        FileType::Fifo => {
-            rustix::fs::fcntl_setfl(&from, rustix::fs::fcntl_getfl(&from)? | OFlags::NONBLOCK)?;
-            let read = read_pipe(pipe::Receiver::from_owned_fd(from)?, most);
-            let secret = tokio::time::timeout(PIPE_PATIENCE, read).await;
-            let secret = secret.map_err(|_| refused("the pipe has no end"))??;
-            secret.ok_or_else(|| refused("it is too long"))
-        }
-        FileType::Directory
-        | FileType::Symlink
-        | FileType::Socket
-        | FileType::CharacterDevice
-        | FileType::BlockDevice
-        | FileType::Unknown => Err(refused("it is neither a pipe nor sealed memory")),
-    }
+        rustix::fs::fcntl_setfl(&from, flags | OFlags::NONBLOCK)?;
+        let read = read_pipe(pipe::Receiver::from_owned_fd_unchecked(from)?, most);
+        tokio::time::timeout(PIPE_PATIENCE, read).await.map_err(|_| refused("the pipe has no end"))??
+    } else {
+        // What is no memory has no seals, and what is not sealed may change while it is read.
+        return Err(refused("it is neither a pipe nor sealed memory"));
+    };
+    secret.ok_or_else(|| refused("it is too long"))
 }
 
 /// All of it, from its beginning wherever others have read it to; nothing if it is longer.
@@ -136,5 +129,10 @@ mod tests {
         assert!(take(std::fs::File::open("/dev/zero").unwrap().into(), 6).await.is_err());
         let open = rustix::fs::memfd_create("open", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
         assert!(take(open, 6).await.is_err());
+        let (socket, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert!(take(socket.into(), 6).await.is_err());
+        let (_reading, writing) = rustix::pipe::pipe().unwrap();
+        assert!(take(writing, 6).await.is_err());
+        assert!(take(std::fs::File::open("/").unwrap().into(), 6).await.is_err());
     }
 }
