@@ -285,12 +285,19 @@ impl Manager {
         hand_over(key.expose_expanded())
     }
 
-    /// Gives a service another key, and with it another address: these 64 bytes, or a new one if there are none. The old
-    /// key and the old address are gone for ever. Needs `manage`.
+    /// Gives a service a new key, made at random, and with it another address. The old key and the old address are gone for
+    /// ever. Needs `manage`.
+    async fn renew_key(&self, #[zbus(header)] call: Header<'_>, name: &str) -> Result<(), ApiError> {
+        let _visit = self.face.door.enter(&call, Right::Manage).await?;
+        Ok(self.face.controller.replace_key(translate::service_name(name)?, None).await?)
+    }
+
+    /// Gives a service another key, and with it another address: the 64 bytes of an expanded ed25519 key. The old key and
+    /// the old address are gone for ever. Needs `manage`.
     async fn replace_key(&self, #[zbus(header)] call: Header<'_>, name: &str, key: OwnedFd) -> Result<(), ApiError> {
         let _visit = self.face.door.enter(&call, Right::Manage).await?;
         let (name, key) = (translate::service_name(name)?, translate::onion_key(&take(key).await?)?);
-        Ok(self.face.controller.replace_key(name, key).await?)
+        Ok(self.face.controller.replace_key(name, Some(key)).await?)
     }
 
     /// Lets one more client into a service. `public_key` is its x25519 key in base32; if that is empty, a key is made here

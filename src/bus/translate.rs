@@ -207,13 +207,10 @@ pub(super) fn new_client(name: &str, public_key: &str) -> Result<NewClient, ApiE
 }
 
 /// The key of a service; nothing where there are no bytes.
-pub(super) fn onion_key(bytes: &[u8]) -> Result<Option<OnionKey>, ApiError> {
-    if bytes.is_empty() {
-        return Ok(None);
-    }
+pub(super) fn onion_key(bytes: &[u8]) -> Result<OnionKey, ApiError> {
     let expanded = bytes.try_into();
     let expanded = expanded.map_err(|_| ApiError::Invalid(format!("a key has {} bytes", OnionKey::BYTES)))?;
-    OnionKey::from_expanded(expanded).map(Some).map_err(invalid)
+    OnionKey::from_expanded(expanded).map_err(invalid)
 }
 
 pub(super) fn public_key(text: &str) -> Result<ClientPublicKey, ApiError> {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use tails_server_state::{AuthorizedClient, ClientPublicKey, OnionKey, SecretHeld, ServiceName};
 use tr::tr;
 
+use crate::bus::api::ApiError;
 use crate::cli::args::KeyVerb;
 use crate::cli::ask;
 use crate::cli::client;
@@ -62,7 +63,8 @@ async fn import(session: &Session, service: &ServiceName, path: &Path, yes: bool
     let (old, new) = (show::onion_address(session, service).await?, key.address().display_unredacted());
     if old != new {
         confirm(service, &old, Some(&new), yes)?;
-        replace(session, service, key.expose_expanded()).await?;
+        let key = secret::hand_over(key.expose_expanded())?;
+        replaced(session, service, session.manager.replace_key(service.as_str(), key).await).await?;
     }
     // Those that are there already have kept their access.
     let there = client::clients_of(session, service).await?;
@@ -91,7 +93,7 @@ async fn import(session: &Session, service: &ServiceName, path: &Path, yes: bool
 async fn renew(session: &Session, service: &ServiceName, yes: bool, form: Form) -> Result<(), Failure> {
     let old = show::onion_address(session, service).await?;
     confirm(service, &old, None, yes)?;
-    replace(session, service, &[]).await?;
+    replaced(session, service, session.manager.renew_key(service.as_str()).await).await?;
     show_address(show::onion_address(session, service).await?, form)?;
     say(&tr!(
         "\"{service}\" has a new address; tell its visitors. The old one is withdrawn for ever, as soon as Tor answers.",
@@ -118,8 +120,8 @@ fn confirm(service: &ServiceName, old: &str, new: Option<&str>, yes: bool) -> Re
     ask::for_word(&question, service.as_str(), Act::Change)
 }
 
-async fn replace(session: &Session, service: &ServiceName, key: &[u8]) -> Result<(), Failure> {
-    match session.manager.replace_key(service.as_str(), secret::hand_over(key)?).await {
+async fn replaced(session: &Session, service: &ServiceName, answer: Result<(), ApiError>) -> Result<(), Failure> {
+    match answer {
         Ok(()) => Ok(()),
         Err(error) => Err(session.failure(service, error).await),
     }

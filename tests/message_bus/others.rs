@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Clients that are not ours.
 
+use tails_server::bus::api::ApiError;
+
 use crate::house::House;
 
 const SERVICE: [&str; 3] =
@@ -28,6 +30,21 @@ fn python_enables_hears_signals_reads_a_secret_and_disables() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/message_bus/client.py");
     let told = house.run(&["/usr/bin/python3", script]).succeeded();
     assert_eq!(told.stdout, "disabled\nenabled\nkey of 64 bytes\nUnknownService\n", "{told:?}");
+}
+
+#[tokio::test]
+async fn no_key_is_no_reason_to_replace_one() {
+    let house = House::open("system");
+    house.cli("system", &["publish", "80:8080", "--name", "web", "--wait"]).succeeded();
+    let (manager, address) = (house.manager().await, house.controller.address("web"));
+    let (reading, writing) = rustix::pipe::pipe().unwrap();
+    // As of a program that died before it wrote.
+    drop(writing);
+    let refused = manager.replace_key("web", reading.into()).await;
+    assert!(matches!(refused, Err(ApiError::Invalid(_))), "{refused:?}");
+    assert_eq!(house.controller.address("web"), address);
+    manager.renew_key("web").await.unwrap();
+    assert_ne!(house.controller.address("web"), address);
 }
 
 #[test]

@@ -108,7 +108,11 @@ pub trait Manager {
     #[zbus(allow_interactive_auth)]
     fn key(&self, name: &str) -> Result<OwnedFd, ApiError>;
 
-    /// Gives a service another key, and with it another address: this one, or a new one if it is empty.
+    /// Gives a service a new key, made at random, and with it another address.
+    #[zbus(allow_interactive_auth)]
+    fn renew_key(&self, name: &str) -> Result<(), ApiError>;
+
+    /// Gives a service another key, and with it another address.
     #[zbus(allow_interactive_auth)]
     fn replace_key(&self, name: &str, key: OwnedFd) -> Result<(), ApiError>;
 
