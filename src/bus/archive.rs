@@ -9,11 +9,11 @@ use zbus::message::Header;
 use zeroize::Zeroizing;
 
 use crate::bus::api::{self, ApiError, RestorationProperties, RestoreOptions};
-use crate::bus::door::Right;
+use crate::bus::door::{Right, Visit};
 use crate::bus::face::Face;
 use crate::controller::{Existing, HeldKind, MAX_ARCHIVE_BYTES, Restoration, RestoreMode, Verdict, Waking};
 
-/// One backup at a time in memory, however many ask: each may be megabytes.
+/// One backup at a time is made or looked at, however many ask: each may be megabytes, and more while it is.
 static TURN: Semaphore = Semaphore::const_new(1);
 
 /// The interface that clients call.
@@ -24,6 +24,14 @@ pub(super) struct Archive {
 impl Archive {
     pub(super) const fn new(face: Face) -> Self {
         Self { face }
+    }
+}
+
+impl Archive {
+    /// Lets in who may change things and see what is here: both are in the answer.
+    async fn enter_to_restore(&self, call: &Header<'_>) -> Result<Visit, ApiError> {
+        drop(self.face.door.enter(call, Right::Inspect).await?);
+        self.face.door.enter(call, Right::Manage).await
     }
 }
 
@@ -40,7 +48,7 @@ impl Archive {
         Ok(api::hand_over(&archive).map_err(failed)?.into())
     }
 
-    /// What `Restore` would do now. Needs `manage`.
+    /// What `Restore` would do now; so it also tells what of the backup is here. Needs `manage` and `inspect`.
     #[zbus(out_args("restorations"))]
     async fn plan(
         &self,
@@ -48,9 +56,9 @@ impl Archive {
         archive: OwnedFd,
         options: RestoreOptions,
     ) -> Result<Vec<RestorationProperties>, ApiError> {
-        let _visit = self.face.door.enter(&call, Right::Manage).await?;
-        let _turn = turn().await?;
-        let planned = self.face.controller.plan_restoration(&take(archive).await?, mode(&options)).await?;
+        let _visit = self.enter_to_restore(&call).await?;
+        let (archive, _turn) = take(archive).await?;
+        let planned = self.face.controller.plan_restoration(&archive, mode(&options)).await?;
         Ok(planned.into_iter().map(properties).collect())
     }
 
@@ -59,7 +67,7 @@ impl Archive {
     ///
     /// What is here with the same name and another key or other wishes is left alone unless `Replace` (b); what is here and not
     /// in the backup stays. What is new here is disabled, and without autostart, unless `Enable` (b): another computer may
-    /// still publish it, and one key on two computers harms both. Needs `manage`.
+    /// still publish it, and one key on two computers harms both. Needs `manage` and `inspect`.
     #[zbus(out_args("restorations"))]
     async fn restore(
         &self,
@@ -67,9 +75,9 @@ impl Archive {
         archive: OwnedFd,
         options: RestoreOptions,
     ) -> Result<Vec<RestorationProperties>, ApiError> {
-        let _visit = self.face.door.enter(&call, Right::Manage).await?;
-        let _turn = turn().await?;
-        let done = self.face.controller.restore(&take(archive).await?, mode(&options)).await?;
+        let _visit = self.enter_to_restore(&call).await?;
+        let (archive, _turn) = take(archive).await?;
+        let done = self.face.controller.restore(&archive, mode(&options)).await?;
         Ok(done.into_iter().map(properties).collect())
     }
 }
@@ -78,14 +86,18 @@ async fn turn() -> Result<SemaphorePermit<'static>, ApiError> {
     TURN.acquire().await.map_err(|_| ApiError::Failed("the controller is shutting down".to_owned()))
 }
 
-async fn take(archive: OwnedFd) -> Result<Zeroizing<Vec<u8>>, ApiError> {
-    api::take(archive.into(), MAX_ARCHIVE_BYTES).await.map_err(|cause| {
+/// What was handed over, and the turn for it.
+async fn take(archive: OwnedFd) -> Result<(Zeroizing<Vec<u8>>, SemaphorePermit<'static>), ApiError> {
+    // Read before it is our turn: who hands over a pipe that has no end holds up themselves. How many may read at once is
+    // bounded by the visits of each user.
+    let taken = api::take(archive.into(), MAX_ARCHIVE_BYTES).await.map_err(|cause| {
         if cause.kind() == io::ErrorKind::InvalidInput {
             ApiError::Invalid(format!("the backup can not be read: {cause}"))
         } else {
             failed(cause)
         }
-    })
+    })?;
+    Ok((taken, turn().await?))
 }
 
 fn failed(cause: io::Error) -> ApiError {

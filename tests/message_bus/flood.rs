@@ -5,7 +5,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use tails_server::bus::api::{ApiError, BUS_NAME, MANAGER_PATH, ManagerProxy, PublishOptions, hand_over};
+use tails_server::bus::api::{
+    ApiError, ArchiveProxy, BUS_NAME, MANAGER_PATH, ManagerProxy, PublishOptions, RestoreOptions, hand_over,
+};
 use tokio::time::timeout;
 
 use crate::given::{Process, kibibytes, root};
@@ -78,6 +80,24 @@ async fn who_asks_for_everything_at_once_is_told_so() {
     assert!(refused > 0 && answered >= 200 && refused + answered == 480);
     // And is answered again as soon as the others are through.
     managers[0].overview().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_backup_whose_end_never_comes_holds_up_no_other() {
+    let house = House::open("system");
+    let (one, other) = (archive(&house).await, archive(&house).await);
+    // Its end comes when this test is over.
+    let (reading, _writing) = rustix::pipe::pipe().unwrap();
+    tokio::select! {
+        biased;
+        answer = one.plan(reading.into(), RestoreOptions::default()) => panic!("answered first: {answer:?}"),
+        answer = other.export() => drop(answer.unwrap()),
+    }
+}
+
+async fn archive(house: &House) -> ArchiveProxy<'static> {
+    let uncached = zbus::proxy::CacheProperties::No;
+    ArchiveProxy::builder(&house.bus.connect().await).cache_properties(uncached).build().await.unwrap()
 }
 
 /// Has another user do this; others are answered all the time, and afterwards at once, and memory has a bound.
