@@ -54,6 +54,22 @@ impl Face {
         value: &str,
     ) -> Result<bool, ApiError> {
         let _visit = self.door.enter(call, Right::Manage).await?;
+        self.change_option(name, option, value).await
+    }
+
+    /// Changes an option to what is read once they are let in who ask for it: that counts as long as it takes.
+    pub(super) async fn set_secret_option(
+        &self,
+        call: &Header<'_>,
+        name: ServiceName,
+        option: &str,
+        value: OwnedFd,
+    ) -> Result<bool, ApiError> {
+        let _visit = self.door.enter(call, Right::Manage).await?;
+        self.change_option(name, option, &take_text(value).await?).await
+    }
+
+    async fn change_option(&self, name: ServiceName, option: &str, value: &str) -> Result<bool, ApiError> {
         let changed = match options::parse(option, value)? {
             Some(change) => self.controller.change(name, change).await?,
             None => self.controller.set_option(name, option.to_owned(), OptionText::new(value)).await?,

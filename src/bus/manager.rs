@@ -16,7 +16,7 @@ use crate::bus::api::{
     OptionProperties, Overview, PendingRequest, PublishOptions, ServiceProperties, StoreProblem, TorProperties,
 };
 use crate::bus::door::Right;
-use crate::bus::face::{Face, hand_over, take, take_text};
+use crate::bus::face::{Face, hand_over, take};
 use crate::bus::{catalog, refusal, translate};
 use crate::controller::{RequestError, Snapshot, Visit};
 
@@ -196,10 +196,7 @@ impl Manager {
         option: &str,
         value: OwnedFd,
     ) -> Result<bool, ApiError> {
-        // The right is asked for before anything is read.
-        drop(self.face.door.enter(&call, Right::Manage).await?);
-        let value = take_text(value).await?;
-        self.face.set_option(&call, translate::service_name(name)?, option, &value).await
+        self.face.set_secret_option(&call, translate::service_name(name)?, option, value).await
     }
 
     /// Gives an option of a service its default again, a secret a new value; answers whether that changed anything, once it

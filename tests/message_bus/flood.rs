@@ -83,6 +83,19 @@ async fn who_asks_for_everything_at_once_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_secret_that_is_awaited_counts_as_asked_for() {
+    let house = House::open("system");
+    house.cli("system", &["publish", "80:8080", "--name", "web"]).succeeded();
+    let manager = house.manager().await;
+    let pipes: Vec<_> = (0..40).map(|_| rustix::pipe::pipe().unwrap()).collect();
+    let asked = pipes
+        .iter()
+        .map(|(reading, _)| manager.set_secret_option("web", "max-streams", reading.try_clone().unwrap().into()));
+    let refused = join_all(asked).await.into_iter().filter(|answer| matches!(answer, Err(ApiError::TooMuch(_))));
+    assert_eq!(refused.count(), 8, "a user may have 32 under way");
+}
+
+#[tokio::test]
 async fn a_backup_whose_end_never_comes_holds_up_no_other() {
     let house = House::open("system");
     let (one, other) = (archive(&house).await, archive(&house).await);
