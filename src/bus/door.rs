@@ -99,8 +99,7 @@ pub(super) fn is_ours(user: u32) -> bool {
 
 fn refused() -> ApiError {
     ApiError::NotAuthorized(
-        "you are not allowed to do that\nRun it as root, with sudo, or have yourself put into the group tails-server-admin and \
-         log in again"
+        "you are not allowed to do that\nRun it as root, with sudo, or have yourself put into the group tails-server-admin"
             .to_owned(),
     )
 }

@@ -140,7 +140,7 @@ impl Manager {
     }
 
     /// Forgets the service, its key and its address for ever; answers once that is durable. With a
-    /// described service its server and its data go, too; `Uninstall` waits for that. Needs `manage`.
+    /// described service its server and its data go, too; `AwaitUninstalled` waits for that. Needs `manage`.
     async fn remove(&self, #[zbus(header)] call: Header<'_>, name: &str) -> Result<(), ApiError> {
         self.face.remove(&call, translate::service_name(name)?).await
     }

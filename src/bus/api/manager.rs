@@ -31,7 +31,7 @@ pub trait Manager {
     fn disable(&self, name: &str) -> Result<bool, ApiError>;
 
     /// Forgets the service, its key and its address for ever; answers once that is durable. With a described service its
-    /// server and its data go, too; `Uninstall` waits for that.
+    /// server and its data go, too; `AwaitUninstalled` waits for that.
     #[zbus(allow_interactive_auth)]
     fn remove(&self, name: &str) -> Result<(), ApiError>;
 
