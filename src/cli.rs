@@ -43,6 +43,7 @@ mod table;
 mod talk;
 mod terminal;
 mod watch;
+mod whereabouts;
 
 use std::process::ExitCode;
 

@@ -12,8 +12,9 @@ use tr::tr;
 use crate::bus::api::{ApiError, BusAddress};
 use crate::cli::backup::BackupError;
 use crate::cli::exit::Exit;
-use crate::cli::session::{ANSWER_PATIENCE, SYSTEM_SOCKET};
+use crate::cli::session::ANSWER_PATIENCE;
 use crate::cli::settings::SettingsError;
+use crate::cli::whereabouts::SYSTEM_SOCKET;
 use crate::invitation::{CannotComplete, Expired, InvalidInvitation, PasteError};
 use crate::key_files::{ExportError, ImportError};
 use crate::qr::TooLong;
@@ -37,6 +38,8 @@ pub(super) enum Failure {
     NotOnBus,
     #[error("{}", tr!("the controller does not run: nothing answers on {path}", path = .0.display()))]
     NotRunning(PathBuf),
+    #[error("{}", tr!("your own controller does not run, whose services are in {path}; the system's has others", path = .0.display()))]
+    OwnEnded(PathBuf),
     #[error("{}", tr!("the controller does not let you in"))]
     NotAllowed(#[source] io::Error),
     #[error("{}", tr!("the controller does not answer as it should"))]
@@ -221,6 +224,7 @@ impl Failure {
             | Self::NotJoined { .. }
             | Self::Refused { because: Refusal::Unknown, .. } => Exit::Unknown,
             Self::NotRunning(_)
+            | Self::OwnEnded(_)
             | Self::NotOnBus
             | Self::NoBus(..)
             | Self::Refused { because: Refusal::NotAllowed, .. }
@@ -284,6 +288,10 @@ impl Failure {
             Self::NotRunning(_) => {
                 Some(tr!("Start it with `tails-serverd --user`, or say where it listens with --bus unix:PATH"))
             }
+            Self::OwnEnded(_) => Some(tr!(
+                "Start yours with `tails-serverd --user`, or ask the system's with --bus system; TAILS_SERVER_BUS=system \
+                 makes that the default"
+            )),
             Self::NotAllowed(_) => {
                 Some(tr!("Run this as the user that the controller runs as, or as root: sudo tails-server"))
             }

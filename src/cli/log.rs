@@ -32,7 +32,7 @@ pub(super) async fn log(bus: Option<BusAddress>, request: &Log, form: Form) -> R
     let (sources, redactor) = match Session::connect(bus, ANSWER_PATIENCE).await {
         Ok(session) => (sources(&session, name).await?, redactor(&session, name).await?),
         // What it wrote before it ended may be why.
-        Err(Failure::NotRunning(_)) => {
+        Err(Failure::NotRunning(_) | Failure::OwnEnded(_)) => {
             say(&tr!("The controller does not run: neither the server of \"{0}\" nor its passwords are known.", name));
             say(&tr!("What follows is what the system's controller wrote; there may be more in its log."));
             (vec![Source::of_system_controller(name)], Redactor::knowing([]))

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The connection to the controller.
 
-use std::env;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::geteuid;
@@ -16,6 +15,7 @@ use zbus::proxy::CacheProperties;
 use crate::bus::api::{ApiError, BusAddress, DiagnosisProxy, ManagerProxy};
 use crate::cli::agent::Agent;
 use crate::cli::error::Failure;
+use crate::cli::whereabouts::expected;
 
 /// Remembering takes milliseconds, on a slow and busy USB stick a few seconds.
 pub(super) const ANSWER_PATIENCE: Duration = Duration::from_secs(30);
@@ -30,12 +30,6 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 /// Typing errors per letters that are worth asking "did you mean": one in a name of three letters, two in one of six.
 const LETTERS_PER_ERROR: usize = 3;
 
-/// Where the system's controller listens.
-pub(super) const SYSTEM_SOCKET: &str = "/run/tails-server/bus";
-
-/// Where the bus of a system listens, unless its environment says otherwise.
-const SYSTEM_BUS: &str = "/run/dbus/system_bus_socket";
-
 /// A connection to the controller.
 pub(super) struct Session {
     pub(super) manager: ManagerProxy<'static>,
@@ -47,7 +41,7 @@ pub(super) struct Session {
 impl Session {
     /// Connects to the controller at this address, or where one is to be expected. Its answers may take so long.
     pub(super) async fn connect(bus: Option<BusAddress>, patience: Duration) -> Result<Self, Failure> {
-        let bus = bus.unwrap_or_else(expected);
+        let bus = bus.map_or_else(expected, Ok)?;
         // Over the system's bus a person may have to look for a password first; root is never asked.
         let patience = if may_ask_for_password(&bus) { patience.max(PASSWORD_PATIENCE) } else { patience };
         let connecting = tokio::time::timeout(CONNECT_PATIENCE, connect(&bus, patience));
@@ -133,21 +127,4 @@ async fn connect_to(path: &Path, patience: Duration) -> Result<zbus::Connection,
 
 fn is_of_another_user(socket: &Path) -> bool {
     socket.metadata().is_ok_and(|socket| socket.uid() != geteuid().as_raw())
-}
-
-/// Where a controller is to be expected: this person's own, or else the system's, which root reaches without a bus.
-fn expected() -> BusAddress {
-    let system = PathBuf::from(SYSTEM_SOCKET);
-    let own = env::var_os("XDG_RUNTIME_DIR")
-        .map(PathBuf::from)
-        .filter(|directory| directory.is_absolute())
-        .map(|directory| directory.join("tails-server/bus"));
-    match own {
-        Some(own) if own.exists() => BusAddress::Unix(own),
-        // Root needs no bus. Of a controller that does not run there is no socket, and the bus starts it.
-        Some(_) | None if geteuid().is_root() && Path::exists(&system) => BusAddress::Unix(system),
-        Some(_) | None if Path::new(SYSTEM_BUS).exists() => BusAddress::System,
-        Some(own) => BusAddress::Unix(own),
-        None => BusAddress::Unix(system),
-    }
 }
