@@ -56,7 +56,7 @@ pub use language::{Catalogue, help_in_words};
 
 use crate::cli::error::Failure;
 use crate::cli::output::Form;
-use crate::cli::session::{ANSWER_PATIENCE, CHECK_PATIENCE, Session, UNINSTALL_PATIENCE};
+use crate::cli::session::{ANSWER_PATIENCE, CHECK_PATIENCE, Questions, Session, UNINSTALL_PATIENCE};
 use crate::cli::show::Depth;
 use crate::errors::usage;
 
@@ -113,8 +113,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     } else {
         ANSWER_PATIENCE
     };
-    let session = Session::connect(arguments.bus, patience).await?;
     let is_for_everybody = matches!(verb, Verb::List | Verb::Status { .. } | Verb::Watch);
+    let questions = if is_for_everybody { Questions::OfEverybody } else { Questions::OfRight };
+    let session = Session::connect(arguments.bus, patience, questions).await?;
     let session = if is_for_everybody { session } else { session.with_agent().await };
     match verb {
         Verb::Publish(request) => publish::publish(&session, request, form).await,

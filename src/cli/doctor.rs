@@ -19,7 +19,7 @@ use crate::bus::api::{BusAddress, CatalogProperties, PartsProperties, ServicePro
 use crate::cli::error::Failure;
 use crate::cli::log::Redactor;
 use crate::cli::output::{Form, print};
-use crate::cli::session::{ANSWER_PATIENCE, Session};
+use crate::cli::session::{ANSWER_PATIENCE, Questions, Session};
 use crate::cli::talk::say;
 
 /// What the controller knows, beside its findings.
@@ -45,7 +45,7 @@ impl Subject {
 
 pub(super) async fn doctor(bus: Option<BusAddress>, form: Form) -> Result<(), Failure> {
     let mut findings = Vec::new();
-    let told = match Session::connect(bus, ANSWER_PATIENCE).await {
+    let told = match Session::connect(bus, ANSWER_PATIENCE, Questions::OfRight).await {
         Ok(session) => match ask(&session, &mut findings).await {
             Ok(told) => Some(told),
             Err(failure) => {

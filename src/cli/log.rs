@@ -21,7 +21,7 @@ use crate::cli::args::Log;
 use crate::cli::error::Failure;
 use crate::cli::output::Form;
 use crate::cli::secret;
-use crate::cli::session::{ANSWER_PATIENCE, Session};
+use crate::cli::session::{ANSWER_PATIENCE, Questions, Session};
 use crate::cli::talk::say;
 
 /// New lines that may wait to be printed.
@@ -29,7 +29,7 @@ const LINES_WAITING: usize = 256;
 
 pub(super) async fn log(bus: Option<BusAddress>, request: &Log, form: Form) -> Result<(), Failure> {
     let name = &request.name;
-    let (sources, redactor) = match Session::connect(bus, ANSWER_PATIENCE).await {
+    let (sources, redactor) = match Session::connect(bus, ANSWER_PATIENCE, Questions::OfRight).await {
         Ok(session) => (sources(&session, name).await?, redactor(&session, name).await?),
         // What it wrote before it ended may be why.
         Err(Failure::NotRunning(_) | Failure::OwnEnded(_)) => {

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::process::geteuid;
+use rustix::process::{Uid, geteuid};
 use tails_server_state::ServiceName;
 use tokio::net::UnixStream;
 use zbus::connection::Builder;
@@ -38,12 +38,24 @@ pub(super) struct Session {
     agent: Option<Agent>,
 }
 
+/// What is going to be asked of the controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Questions {
+    /// What everybody may know: it answers by itself.
+    OfEverybody,
+    /// What needs a right: a person may have to look for a password first.
+    OfRight,
+}
+
 impl Session {
     /// Connects to the controller at this address, or where one is to be expected. Its answers may take so long.
-    pub(super) async fn connect(bus: Option<BusAddress>, patience: Duration) -> Result<Self, Failure> {
+    pub(super) async fn connect(
+        bus: Option<BusAddress>,
+        patience: Duration,
+        questions: Questions,
+    ) -> Result<Self, Failure> {
         let bus = bus.map_or_else(expected, Ok)?;
-        // Over the system's bus a person may have to look for a password first; root is never asked.
-        let patience = if may_ask_for_password(&bus) { patience.max(PASSWORD_PATIENCE) } else { patience };
+        let patience = patience_for(patience, questions, &bus, geteuid());
         let connecting = tokio::time::timeout(CONNECT_PATIENCE, connect(&bus, patience));
         let connection = connecting.await.map_err(|_| Failure::NoAnswer(CONNECT_PATIENCE))??;
         let manager = ManagerProxy::builder(&connection).cache_properties(CacheProperties::No).build().await?;
@@ -52,7 +64,7 @@ impl Session {
 
     /// Whether a person may be asked for a password before there is an answer to what not everybody may know.
     pub(super) fn may_ask_for_password(&self) -> bool {
-        may_ask_for_password(&self.bus)
+        may_ask_for_password(&self.bus, geteuid())
     }
 
     /// Makes sure that a person on this terminal can be asked for a password. What everybody may know needs none.
@@ -81,8 +93,17 @@ impl Session {
     }
 }
 
-fn may_ask_for_password(bus: &BusAddress) -> bool {
-    *bus == BusAddress::System && !geteuid().is_root()
+/// Only over the system's bus, and never root.
+fn may_ask_for_password(bus: &BusAddress, user: Uid) -> bool {
+    *bus == BusAddress::System && !user.is_root()
+}
+
+/// How long an answer may take, with what a person may be asked before.
+fn patience_for(patience: Duration, questions: Questions, bus: &BusAddress, user: Uid) -> Duration {
+    match questions {
+        Questions::OfRight if may_ask_for_password(bus, user) => patience.max(PASSWORD_PATIENCE),
+        Questions::OfRight | Questions::OfEverybody => patience,
+    }
 }
 
 /// The name that was most likely meant.
@@ -127,4 +148,26 @@ async fn connect_to(path: &Path, patience: Duration) -> Result<zbus::Connection,
 
 fn is_of_another_user(socket: &Path) -> bool {
     socket.metadata().is_ok_and(|socket| socket.uid() != geteuid().as_raw())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_where_a_person_may_be_asked_an_answer_may_take_as_long_as_typing() {
+        let person = Uid::from_raw(1000);
+        let private = BusAddress::Unix("/bus".into());
+        for (questions, bus, user, patience) in [
+            (Questions::OfRight, &BusAddress::System, person, PASSWORD_PATIENCE),
+            (Questions::OfEverybody, &BusAddress::System, person, ANSWER_PATIENCE),
+            (Questions::OfRight, &BusAddress::System, Uid::ROOT, ANSWER_PATIENCE),
+            (Questions::OfRight, &BusAddress::Session, person, ANSWER_PATIENCE),
+            (Questions::OfRight, &private, person, ANSWER_PATIENCE),
+        ] {
+            assert_eq!(patience_for(ANSWER_PATIENCE, questions, bus, user), patience, "{questions:?} {bus:?} {user:?}");
+        }
+        let longer = patience_for(UNINSTALL_PATIENCE, Questions::OfRight, &BusAddress::System, person);
+        assert_eq!(longer, UNINSTALL_PATIENCE);
+    }
 }

@@ -8,7 +8,7 @@ use clap_complete::engine::CompletionCandidate;
 use crate::bus::api::{ApiError, ManagerProxy, OptionProperties};
 use crate::cli::complete::words::Typed;
 use crate::cli::option::COMMON;
-use crate::cli::session::Session;
+use crate::cli::session::{Questions, Session};
 
 /// Who presses the tabulator key does not wait longer.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -61,7 +61,7 @@ impl Known {
 
     /// Names, and something about each.
     async fn ask(self, typed: &Typed) -> Option<Vec<(String, Option<String>)>> {
-        let session = Session::connect(typed.bus.clone(), PATIENCE).await.ok()?;
+        let session = Session::connect(typed.bus.clone(), PATIENCE, Questions::OfEverybody).await.ok()?;
         // Whoever presses a key does not expect to be asked for a password.
         if session.may_ask_for_password() && matches!(self, Self::Clients | Self::Joined) {
             return None;
