@@ -146,4 +146,31 @@ mod tests {
         drop(agent);
         assert!(!Path::new(&format!("/proc/{pid}")).exists());
     }
+    #[test]
+    fn an_agent_that_is_killed_leaves_the_terminal_as_it_was() {
+        let program = std::env::current_exe().unwrap();
+        let inside = format!("{} --ignored --exact cli::agent::tests::inside_a_terminal", program.display());
+        // script, of util-linux, gives it a terminal, and ends as it ends.
+        let mut command = Command::new("script");
+        let told = command.args(["-qec", &inside, "/dev/null"]).stdin(Stdio::null()).output().unwrap();
+        let text = String::from_utf8_lossy(&told.stdout);
+        assert!(told.status.success() && text.contains("1 passed"), "{text}");
+    }
+
+    /// A part of the test above.
+    #[tokio::test]
+    #[ignore = "another test starts it in a terminal"]
+    async fn inside_a_terminal() {
+        let is_shown = || {
+            let terminal = File::open("/dev/tty").unwrap();
+            tcgetattr(terminal).unwrap().local_modes.contains(rustix::termios::LocalModes::ECHO)
+        };
+        let place = tempfile::tempdir().unwrap();
+        let program = agent(place.path(), "trap '' TERM; stty -echo < /dev/tty");
+        assert!(is_shown());
+        let agent = Agent::of_this_process(&program).await.unwrap();
+        assert!(!is_shown());
+        drop(agent);
+        assert!(is_shown());
+    }
 }
