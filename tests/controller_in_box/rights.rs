@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use tails_box::{Answer, Options, Release, may_boot};
-use tails_server::bus::api::{ManagerProxy, hand_over};
+use tails_server::bus::api::{ArchiveProxy, ManagerProxy, RestoreOptions, hand_over};
 
 use crate::system::{System, UNIT};
 
@@ -63,7 +63,7 @@ fn methods(interface: &str, path: &str) -> Vec<Method> {
         let needs = RIGHTS.iter().find(|right| comment.contains(&format!("Needs `{right}`")));
         methods.push(Method { words, needs: needs.map(|right| (*right).to_owned()) });
     }
-    assert!(methods.len() > 8, "{interface} has more than that");
+    assert!(methods.len() > 2, "{interface} has more than that");
     methods
 }
 
@@ -71,8 +71,10 @@ fn methods(interface: &str, path: &str) -> Vec<Method> {
 fn all_methods() -> Vec<Method> {
     let service = methods("org.boum.tails.Server1.Service", "/org/boum/tails/Server1/services/web");
     let manager = methods("org.boum.tails.Server1.Manager", "/org/boum/tails/Server1");
-    let (last, first) =
-        service.into_iter().chain(manager).partition::<Vec<_>, _>(|method| method.words.contains(" Remove "));
+    let others = ["Archive", "Diagnosis"]
+        .map(|name| methods(&format!("org.boum.tails.Server1.{name}"), "/org/boum/tails/Server1"));
+    let all = service.into_iter().chain(manager).chain(others.into_iter().flatten());
+    let (last, first) = all.partition::<Vec<_>, _>(|method| method.words.contains(" Remove "));
     first.into_iter().chain(last).collect()
 }
 
@@ -157,10 +159,13 @@ fn each_method_is_for_those_alone_who_have_the_right() {
 async fn as_somebody_in_the_machine() {
     let connection = zbus::Connection::system().await.unwrap();
     let manager = ManagerProxy::new(&connection).await.unwrap();
-    let handed = || hand_over(b"3").unwrap().into();
+    let archive = ArchiveProxy::new(&connection).await.unwrap();
+    let handed = || hand_over(b"3").unwrap();
     let answer = match std::env::var("METHOD").unwrap().as_str() {
-        "SetSecretOption" => manager.set_secret_option("web", "max-streams", handed()).await.map(drop),
-        "ReplaceKey" => manager.replace_key("web", handed()).await,
+        "SetSecretOption" => manager.set_secret_option("web", "max-streams", handed().into()).await.map(drop),
+        "ReplaceKey" => manager.replace_key("web", handed().into()).await,
+        "Plan" => archive.plan(handed().into(), RestoreOptions::default()).await.map(drop),
+        "Restore" => archive.restore(handed().into(), RestoreOptions::default()).await.map(drop),
         other => unreachable!("nobody knows how to hand something over to {other}"),
     };
     println!("{answer:?}");
