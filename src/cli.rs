@@ -52,7 +52,7 @@ pub use args::{
     LintFormat, Log, New, Passphrase, Restore, Shell, Verb,
 };
 pub use help::Topic;
-pub use language::{Catalogue, help_in_words};
+pub use language::{Catalogue, help_in_words, text_in_words};
 
 use crate::cli::error::Failure;
 use crate::cli::output::Form;

@@ -38,7 +38,7 @@ use crate::cli::exit::Exit;
 use crate::cli::help;
 use crate::invitation::{InvalidLifetime, InvalidLine};
 
-const EXAMPLES: &str = "\
+const ALL_HELP: &str = "\
 Examples:
   tails-server publish 8080                        publish what listens on port 8080
   tails-server publish 80:8080 --name web --wait   as port 80, and wait until it is published
@@ -49,7 +49,7 @@ Examples:
 
 /// What follows the verbs.
 fn after_help() -> String {
-    format!("{EXAMPLES}\n\n{}\n\n{}", Exit::table(), help::table())
+    format!("{ALL_HELP}\n\n{}\n\n{}", Exit::table(), help::table())
 }
 
 /// Start onion services on this computer, reachable over Tor from anywhere

@@ -31,7 +31,7 @@ pub(super) async fn backup(session: &Session, request: Backup) -> Result<(), Fai
     place::ensure_free(&request.file)?;
     let passphrase = if request.generate_passphrase {
         let made_up = passphrase::make_up().map_err(Failure::System)?;
-        say(&tr!("The passphrase of the backup, which is shown only now: {}", made_up.as_str()));
+        say(&tr!("The passphrase of the backup, which is shown only now: {passphrase}", passphrase = made_up.as_str()));
         made_up
     } else {
         passphrase::for_new(&request.passphrase)?
@@ -39,11 +39,11 @@ pub(super) async fn backup(session: &Session, request: Backup) -> Result<(), Fai
     let exported = archive(session).await?.export().await?;
     let remembered = api::take(exported.into(), MOST_BYTES).await.map_err(|_| Failure::Garbled)?;
     file::write(&request.file, &remembered, &passphrase)?;
-    say(&tr!("The backup is in {}.", request.file.display()));
+    say(&tr!("The backup is in {path}.", path = request.file.display()));
     say(&tr!("Whoever has it and the passphrase is every service in it: keep them apart."));
     say(&tr!(
-        "The data of the servers are not in it. To try it: tails-server restore {} --dry-run",
-        request.file.display()
+        "The data of the servers are not in it. To try it: tails-server restore {path} --dry-run",
+        path = request.file.display()
     ));
     Ok(())
 }
@@ -53,7 +53,11 @@ pub(super) async fn restore(session: &Session, request: Restore, form: Form) -> 
     let passphrase = passphrase::for_known(&request.passphrase)?;
     let opened = file::open(&request.file, &passphrase)?;
     drop(passphrase);
-    say(&tr!("The backup was made at {} by version {}.", opened.manifest.made_at, opened.manifest.made_by));
+    say(&tr!(
+        "The backup was made at {time} by version {version}.",
+        time = opened.manifest.made_at,
+        version = opened.manifest.made_by
+    ));
     let archive = archive(session).await?;
     let handed = api::hand_over(&opened.remembered).map_err(Failure::System)?;
     drop(opened);
@@ -79,7 +83,10 @@ pub(super) async fn restore(session: &Session, request: Restore, form: Form) -> 
     say(&tr!("One thing is restored." | "{n} things are restored." % count));
     let asleep = done.iter().find(|item| item.done && item.was_enabled && !item.enabled);
     if let Some(asleep) = asleep {
-        say(&tr!("To publish what is restored, once no other computer does: tails-server enable {}", asleep.name));
+        say(&tr!(
+            "To publish what is restored, once no other computer does: tails-server enable {name}",
+            name = asleep.name
+        ));
     }
     show(&done, form)
 }
@@ -101,30 +108,31 @@ fn refused(error: ApiError) -> Failure {
 fn tell(planned: &[RestorationProperties]) {
     for item in planned {
         let name = match item.kind.as_str() {
-            "joined" => tr!("{}, a service of somebody else", item.name),
-            "request" => tr!("{}, a request to be let in", item.name),
+            "joined" => tr!("{name}, a service of somebody else", name = item.name),
+            "request" => tr!("{name}, a request to be let in", name = item.name),
             _ => item.name.clone(),
         };
         let what = item.differences.join(", ");
         say(&match (item.verdict.as_str(), item.done) {
-            ("new", _) => tr!("+ {}: is added", name),
-            ("same", _) => tr!("= {}: is here as it is in the backup", name),
+            ("new", _) => tr!("+ {name}: is added", name),
+            ("same", _) => tr!("= {name}: is here as it is in the backup", name),
             ("taken", _) => tr!(
-                "! {}: is left out, as its key or address is here already, as \"{}\"",
+                "! {name}: is left out, as its key or address is here already, as \"{other}\"",
                 name,
-                item.taken_by.as_deref().unwrap_or_default()
+                other = item.taken_by.as_deref().unwrap_or_default()
             ),
-            (_, true) => tr!("~ {}: is replaced; other than here: {}", name, what),
+            (_, true) => tr!("~ {name}: is replaced; other than here: {differences}", name, differences = what),
             (_, false) => {
                 tr!(
-                    "! {}: is left alone, as it is otherwise here; other than here: {}. To replace it: --replace",
+                    "! {name}: is left alone, as it is otherwise here; other than here: {differences}. To replace it: --replace",
                     name,
-                    what
+                    differences = what
                 )
             }
         });
         if let Some(problem) = item.problem.as_ref().filter(|_| item.done) {
-            say(&tr!("  It can not run here as it is: {}", problem));
+            let problem = problem.as_str();
+            say(&tr!("  It can not run here as it is: {problem}", problem = tr!(problem)));
         }
     }
 }

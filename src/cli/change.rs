@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use tails_server_state::ServiceName;
+use tr::tr;
 
 use crate::cli::args::Wait;
 use crate::cli::error::Failure;
@@ -30,11 +31,11 @@ pub(super) struct Withdrawn {
 
 impl Withdrawn {
     /// What has become of the visitors.
-    pub(super) const fn visitors(self) -> &'static str {
+    pub(super) fn visitors(self) -> String {
         if self.settled {
-            "Nobody can connect, and visitors who were connected are disconnected now."
+            tr!("Nobody can connect, and visitors who were connected are disconnected now.")
         } else {
-            "Nobody can connect anew. Visitors who are connected are disconnected as soon as Tor answers."
+            tr!("Nobody can connect anew. Visitors who are connected are disconnected as soon as Tor answers.")
         }
     }
 }
@@ -49,9 +50,9 @@ pub(super) async fn enable(session: &Session, name: &ServiceName, wait: Wait, fo
         return show::info(session, name, Depth::default(), form).await;
     }
     say(&if changed {
-        format!("\"{name}\" is enabled; see how it is with `tails-server status {name}`.")
+        tr!("\"{name}\" is enabled; see how it is with `tails-server status {name}`.", name)
     } else {
-        format!("\"{name}\" is enabled already.")
+        tr!("\"{name}\" is enabled already.", name)
     });
     Ok(())
 }
@@ -59,11 +60,14 @@ pub(super) async fn enable(session: &Session, name: &ServiceName, wait: Wait, fo
 pub(super) async fn disable(session: &Session, name: &ServiceName) -> Result<(), Failure> {
     let withdrawn = withdraw(session, name).await?;
     if withdrawn.changed {
-        say(&format!("\"{name}\" is withdrawn; its address is kept. To publish it again: tails-server enable {name}"));
+        say(&tr!(
+            "\"{name}\" is withdrawn; its address is kept. To publish it again: tails-server enable {name}",
+            name
+        ));
     } else {
-        say(&format!("\"{name}\" is disabled already."));
+        say(&tr!("\"{name}\" is disabled already.", name));
     }
-    say(withdrawn.visitors());
+    say(&withdrawn.visitors());
     Ok(())
 }
 

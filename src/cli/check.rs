@@ -9,6 +9,7 @@ use crate::bus::api::{ApiError, CheckAnswer};
 use crate::cli::args::Wait;
 use crate::cli::error::Failure;
 use crate::cli::follow;
+use crate::cli::language::English;
 use crate::cli::output::{Form, print};
 use crate::cli::session::{CHECK_PATIENCE, Session};
 use crate::cli::show;
@@ -57,6 +58,7 @@ pub(super) async fn check(
         _ => None,
     };
     let reached_after_seconds = visit_milliseconds.map(|milliseconds| f64::from(milliseconds) / 1000.0);
+    let english = English::for_programs(form);
     let problem =
         if visit == "server-refused" { Some(tr!("the server behind it did not take the connection")) } else { problem };
     let shown = Checked {
@@ -69,6 +71,7 @@ pub(super) async fn check(
         problem: problem.clone(),
     };
     print(&shown, form)?;
+    drop(english);
     say(&tr!("Visitors can find \"{name}\": a relay that they ask gave its descriptor back.", name));
     match (reached, problem) {
         (Some(true), _) => say(&tr!("They can reach it: a connection through Tor was taken by your server.")),

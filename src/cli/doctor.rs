@@ -17,6 +17,7 @@ use tr::tr;
 use self::finding::{Finding, Severity};
 use crate::bus::api::{BusAddress, CatalogProperties, PartsProperties, ServiceProperties};
 use crate::cli::error::Failure;
+use crate::cli::language::English;
 use crate::cli::log::Redactor;
 use crate::cli::output::{Form, print};
 use crate::cli::session::{ANSWER_PATIENCE, Questions, Session};
@@ -44,6 +45,7 @@ impl Subject {
 }
 
 pub(super) async fn doctor(bus: Option<BusAddress>, form: Form) -> Result<(), Failure> {
+    let english = English::for_programs(form);
     let mut findings = Vec::new();
     let told = match Session::connect(bus, ANSWER_PATIENCE, Questions::OfRight).await {
         Ok(session) => match ask(&session, &mut findings).await {
@@ -69,6 +71,7 @@ pub(super) async fn doctor(bus: Option<BusAddress>, form: Form) -> Result<(), Fa
     // The worst where a terminal ends.
     findings.sort_by_key(|finding| finding.severity);
     print(&findings, form)?;
+    drop(english);
     conclude(&findings)
 }
 

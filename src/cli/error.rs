@@ -401,11 +401,11 @@ impl Failure {
 fn ailing(errors: usize, warnings: usize) -> String {
     let warnings_told = tr!("one warning" | "{n} warnings" % warnings);
     match (errors, warnings) {
-        (0, _) => tr!("the doctor has {}", warnings_told),
+        (0, _) => tr!("the doctor has {warnings}", warnings = warnings_told),
         (_, 0) => tr!("the doctor found one error" | "the doctor found {n} errors" % errors),
         (_, _) => {
             let errors_told = tr!("one error" | "{n} errors" % errors);
-            tr!("the doctor found {0} and has {1}", errors_told, warnings_told)
+            tr!("the doctor found {errors} and has {warnings}", errors = errors_told, warnings = warnings_told)
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use tails_server_state::ServiceName;
+use tr::tr;
 
 use crate::bus::api::{ServiceChangedStream, ServiceProperties, ServiceRemovedStream, TorChangedStream, TorProperties};
 use crate::cli::error::{Failure, Refusal};
@@ -36,10 +37,10 @@ pub(super) async fn until_published(
     });
     let gave_up = tokio::select! {
         ended = waiting => return ended,
-        () = pause(patience) => "the time is up",
-        () = interrupted() => "interrupted",
+        () = pause(patience) => tr!("Stopped waiting: the time is up."),
+        () = interrupted() => tr!("Stopped waiting: interrupted."),
     };
-    say(&format!("Stopped waiting: {gave_up}."));
+    say(&gave_up);
     Err(Failure::NotYet { name: name.clone(), state: last })
 }
 
@@ -66,17 +67,17 @@ pub(super) async fn until_withdrawn(
         withdrawn = waiting => Some(withdrawn),
         () = tokio::time::sleep(patience) => None,
         () = interrupted() => {
-            return Err(Failure::GoesOn { what: format!("service \"{name}\" is not withdrawn yet"), name: name.clone() });
+            return Err(Failure::GoesOn { what: tr!("service \"{name}\" is not withdrawn yet", name), name: name.clone() });
         }
     };
     match withdrawn {
         Some(withdrawn) => withdrawn,
         None => {
             let message = match last.strip_prefix("stopping, ") {
-                Some(problem) => format!("service \"{name}\" is not withdrawn yet: {problem}"),
-                None => format!("service \"{name}\" is not withdrawn yet"),
+                Some(problem) => tr!("service \"{name}\" is not withdrawn yet: {problem}", name, problem),
+                None => tr!("service \"{name}\" is not withdrawn yet", name),
             };
-            let hint = Some(format!("It goes on by itself; `tails-server status {name}` says what it waits for"));
+            let hint = Some(tr!("It goes on by itself; `tails-server status {name}` says what it waits for", name));
             Err(Failure::Refused { message, hint, because: Refusal::Failed })
         }
     }
@@ -93,7 +94,7 @@ pub(super) async fn until_settled(
     let waiting = async {
         let first = look(session, service).await?;
         let judge = |service: &ServiceProperties, _: &TorProperties| {
-            if service.access_settled { Verdict::There } else { Verdict::NotYet("ending the access".to_owned().into()) }
+            if service.access_settled { Verdict::There } else { Verdict::NotYet(tr!("ending the access").into()) }
         };
         follower.wait(service, first, &mut last, judge).await
     };
@@ -207,26 +208,34 @@ async fn look(session: &Session, name: &ServiceName) -> Result<(ServicePropertie
 
 /// Where a service is on its way, in words for people.
 fn whereabouts(service: &ServiceProperties, tor: &TorProperties) -> Stage {
+    let summary = tor.summary.as_str();
     match (service.state.as_str(), &service.problem) {
         ("waiting-for-tor", None) => Stage {
-            text: format!("waiting for Tor, {} % ({})", tor.bootstrap, tor.summary),
+            text: tr!("waiting for Tor, {percent} % ({summary})", percent = tor.bootstrap, summary = tr!(summary)),
             share: Some((tor.bootstrap.into(), 100)),
         },
         ("installing", None) => match &service.progress {
             Some((percent, what)) => {
-                Stage { text: format!("installing, {percent} % ({what})"), share: Some(((*percent).into(), 100)) }
+                let what = what.as_str();
+                Stage {
+                    text: tr!("installing, {percent} % ({what})", percent, what = tr!(what)),
+                    share: Some(((*percent).into(), 100)),
+                }
             }
-            None => "installing".to_owned().into(),
+            None => tr!("installing").into(),
         },
         ("publishing", None) => {
             let (confirmed, attempted) = (service.uploads_confirmed, service.uploads_attempted);
             Stage {
-                text: format!("publishing, {confirmed} of {attempted} uploads confirmed"),
+                text: tr!("publishing, {confirmed} of {attempted} uploads confirmed", confirmed, attempted),
                 share: Some((confirmed, attempted)),
             }
         }
         (state, None) => state.to_owned().into(),
-        (state, Some(problem)) => format!("{state}, {problem}").into(),
+        (state, Some(problem)) => {
+            let problem = problem.as_str();
+            format!("{state}, {}", tr!(problem)).into()
+        }
     }
 }
 

@@ -22,8 +22,9 @@ pub(super) fn overview(
 ) -> String {
     let mut lines = of_tor(tor, screen);
     for StoreProblem { problem, hint } in store {
-        lines.extend(indented(&harmless(&tr!("! Store: {}", problem)), 0, screen));
-        lines.extend(hint.iter().flat_map(|hint| indented(&harmless(hint), INDENT, screen)));
+        let problem = problem.as_str();
+        lines.extend(indented(&harmless(&tr!("! Store: {problem}", problem = tr!(problem))), 0, screen));
+        lines.extend(hint.iter().flat_map(|hint| indented(&harmless(&in_words(hint)), INDENT, screen)));
     }
     if !services.is_empty() {
         let headings = [tr!("NAME"), tr!("STATE"), tr!("SINCE"), tr!("PERSISTED"), tr!("AUTOSTART"), tr!("CLIENTS")];
@@ -64,7 +65,7 @@ pub(super) fn list(
             None => (' ', Tone::Plain, "available"),
             Some(_) => ('!', Tone::Bad, "unavailable"),
         };
-        let notes = described.problem.iter().chain(&described.hint).cloned().collect();
+        let notes = described.problem.iter().chain(&described.hint).map(|told| in_words(told)).collect();
         let cells = vec![name.clone(), state.to_owned(), described.description.clone()];
         table.add(Line { sign, tone, cells, notes });
     }
@@ -89,9 +90,9 @@ fn of_tor(tor: &TorProperties, screen: Screen) -> Vec<String> {
     };
     let version = tor.version.as_ref().map(|version| format!(" {}", harmless(version))).unwrap_or_default();
     let first = if tor.connected {
-        let percent = tr!("{} % bootstrapped", tor.bootstrap);
+        let percent = tr!("{percent} % bootstrapped", percent = tor.bootstrap);
         let at = if tor.bootstrap < 100 && !tor.summary.is_empty() {
-            format!(" ({})", harmless(&tor.summary))
+            format!(" ({})", harmless(&in_words(&tor.summary)))
         } else {
             String::new()
         };
@@ -102,12 +103,13 @@ fn of_tor(tor: &TorProperties, screen: Screen) -> Vec<String> {
     let mut lines: Vec<String> =
         indented(&first, 0, screen).into_iter().map(|line| screen.toned(&line, tone)).collect();
     for said in tor.problem.iter().chain(&tor.hint) {
-        lines.extend(indented(&harmless(said), INDENT, screen));
+        lines.extend(indented(&harmless(&in_words(said)), INDENT, screen));
     }
     for (warning, hint) in &tor.warnings {
-        lines.extend(indented(&harmless(&tr!("! Warning: {}", warning)), 0, screen));
+        let warning = warning.as_str();
+        lines.extend(indented(&harmless(&tr!("! Warning: {warning}", warning = tr!(warning))), 0, screen));
         if !hint.is_empty() {
-            lines.extend(indented(&harmless(hint), INDENT, screen));
+            lines.extend(indented(&harmless(&in_words(hint)), INDENT, screen));
         }
     }
     lines
@@ -122,7 +124,7 @@ fn line(service: &ServiceProperties, cells: Vec<String>) -> Line {
         "disabled" => ('-', Tone::Quiet),
         _ => ('~', Tone::Moving),
     };
-    Line { sign, tone, cells, notes: service.problem.iter().chain(&service.hint).cloned().collect() }
+    Line { sign, tone, cells, notes: service.problem.iter().chain(&service.hint).map(|told| in_words(told)).collect() }
 }
 
 /// The state, and how far it has come.
@@ -141,11 +143,16 @@ fn age(since: u64, now: u64) -> String {
     // A clock that was set back makes it begin now.
     let seconds = now.saturating_sub(since);
     match (seconds, seconds / 60, seconds / 3600, seconds / 86_400) {
-        (seconds, 0, _, _) => tr!("{} s", seconds),
-        (_, minutes, 0, _) => tr!("{} min", minutes),
-        (_, _, hours, 0) => tr!("{} h", hours),
+        (seconds, 0, _, _) => tr!("{seconds} s", seconds),
+        (_, minutes, 0, _) => tr!("{minutes} min", minutes),
+        (_, _, hours, 0) => tr!("{hours} h", hours),
         (_, _, _, days) => tr!("{n} day" | "{n} days" % days),
     }
+}
+
+/// What the controller says, for people.
+fn in_words(told: &str) -> String {
+    tr!(told)
 }
 
 fn by_name<T>(named: &HashMap<String, T>) -> Vec<(&String, &T)> {

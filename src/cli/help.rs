@@ -8,6 +8,7 @@ use clap::CommandFactory;
 use crate::cli::args::Arguments;
 use crate::cli::error::Failure;
 use crate::cli::exit::Exit;
+use crate::cli::language;
 use crate::cli::output::print_text;
 use crate::cli::session::similar;
 use crate::cli::terminal::{Screen, wrap};
@@ -86,7 +87,10 @@ pub(super) fn help(words: &[String]) -> Result<(), Failure> {
     if let [word] = words
         && let Some(topic) = Topic::ALL.into_iter().find(|topic| topic.name() == word)
     {
-        return print_text(&fitted(&topic.text(), Screen::output().width.unwrap_or(WIDEST).min(WIDEST)));
+        return print_text(&fitted(
+            &language::text(&topic.text()),
+            Screen::output().width.unwrap_or(WIDEST).min(WIDEST),
+        ));
     }
     let mut command = Arguments::command();
     command.build();

@@ -11,8 +11,10 @@ use std::env;
 
 use tr::tr;
 
+use crate::cli::output::Form;
+
 pub use self::catalogue::Catalogue;
-pub use self::help::help_in_words;
+pub use self::help::{help_in_words, text_in_words};
 
 /// A language beside English.
 struct Language {
@@ -38,6 +40,34 @@ pub(super) fn choose() -> bool {
 /// The command line with its help in the language of the person.
 pub(super) fn help(command: clap::Command) -> clap::Command {
     help_in_words(command, &|text| tr!(text))
+}
+
+/// A text of several lines in the language of the person.
+pub(super) fn text(text: &str) -> String {
+    text_in_words(text, &|text| tr!(text))
+}
+
+/// While it is there, everything is said in English: sentences for programs are the same in all languages.
+#[must_use]
+pub(super) struct English;
+
+impl English {
+    /// For programs; a person is told in the language that was chosen.
+    pub(super) fn for_programs(form: Form) -> Option<Self> {
+        match form {
+            Form::Json => {
+                tr::unset_translator!();
+                Some(Self)
+            }
+            Form::Yaml => None,
+        }
+    }
+}
+
+impl Drop for English {
+    fn drop(&mut self) {
+        choose();
+    }
 }
 
 /// The language that the environment asks for, as gettext understands it.

@@ -33,7 +33,10 @@ pub(super) async fn log(bus: Option<BusAddress>, request: &Log, form: Form) -> R
         Ok(session) => (sources(&session, name).await?, redactor(&session, name).await?),
         // What it wrote before it ended may be why.
         Err(Failure::NotRunning(_) | Failure::OwnEnded(_)) => {
-            say(&tr!("The controller does not run: neither the server of \"{0}\" nor its passwords are known.", name));
+            say(&tr!(
+                "The controller does not run: neither the server of \"{name}\" nor its passwords are known.",
+                name
+            ));
             say(&tr!("What follows is what the system's controller wrote; there may be more in its log."));
             (vec![Source::of_system_controller(name)], Redactor::knowing([]))
         }
@@ -51,7 +54,7 @@ pub(super) async fn log(bus: Option<BusAddress>, request: &Log, form: Form) -> R
     let most = usize::try_from(request.lines).unwrap_or(usize::MAX);
     let lines = lines.split_off(lines.len().saturating_sub(most));
     if lines.is_empty() && !request.follow {
-        say(&tr!("Nobody has written anything about \"{0}\".", name));
+        say(&tr!("Nobody has written anything about \"{name}\".", name));
     }
     let seen: BTreeSet<String> = lines.iter().filter_map(|line| line.cursor.clone()).collect();
     lines.iter().try_for_each(|line| line.print(&redactor, form))?;
@@ -85,7 +88,7 @@ async fn sources(session: &Session, name: &ServiceName) -> Result<Vec<Source>, F
     let about = diagnosis.about().await?;
     let server = (!parts.units.is_empty() && !about.personal).then_some(Source::Units(parts.units));
     let controller = source::of_controller(&about, name)
-        .inspect_err(|why| say(&tr!("What the controller wrote is not shown: {0}.", why)));
+        .inspect_err(|why| say(&tr!("What the controller wrote is not shown: {why}.", why)));
     Ok(server.into_iter().chain(controller.ok()).collect())
 }
 
@@ -100,7 +103,7 @@ async fn redactor(session: &Session, name: &ServiceName) -> Result<Redactor, Fai
         Err(Failure::Unknown { .. }) => Vec::new(),
         Err(_) => {
             say(&tr!(
-                "Warning: the passwords of \"{0}\" are not known to you, and are not looked for in its log.",
+                "Warning: the passwords of \"{name}\" are not known to you, and are not looked for in its log.",
                 name
             ));
             Vec::new()

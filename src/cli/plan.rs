@@ -7,6 +7,7 @@ use tr::tr;
 
 use crate::bus::api::PlanProperties;
 use crate::cli::error::Failure;
+use crate::cli::language::English;
 use crate::cli::output::{Form, print, time};
 use crate::cli::session::Session;
 use crate::cli::talk::say;
@@ -33,6 +34,8 @@ struct PlanView {
 impl From<PlanProperties> for PlanView {
     fn from(told: PlanProperties) -> Self {
         let PlanProperties { service, stage, act, what, why, hint, until } = told;
+        let (what, why, hint) = (what.as_str(), why.as_str(), hint.as_deref());
+        let (what, why, hint) = (tr!(what), tr!(why), hint.map(|hint| tr!(hint)));
         Self { service, stage, act, what, why, hint, until: until.map(time) }
     }
 }
@@ -50,7 +53,9 @@ pub(super) async fn plan(session: &Session, name: Option<&ServiceName>, form: Fo
         None => told.retain(|told| told.stage != SETTLED),
     }
     let is_done = told.iter().all(|told| told.stage == SETTLED);
+    let english = English::for_programs(form);
     print(&told.into_iter().map(PlanView::from).collect::<Vec<_>>(), form)?;
+    drop(english);
     if is_done {
         say(&tr!("There is nothing to do."));
     }

@@ -2,6 +2,7 @@
 //! `tails-server publish`
 
 use tails_server_state::{ClientName, ServiceName};
+use tr::tr;
 
 use crate::bus::api::PublishOptions;
 use crate::cli::args::Publish;
@@ -33,13 +34,13 @@ pub(super) async fn publish(session: &Session, request: Publish, form: Form) -> 
     show::info(session, &name, show::Depth::default(), form).await?;
     let nobody = private && show::service(session, &name).await?.clients == 0;
     if nobody {
-        say("Nobody can connect, and it is not published, until you let somebody in:");
+        say(&tr!("Nobody can connect, and it is not published, until you let somebody in:"));
         say(&format!("    {}", client::to_add(&name)));
     }
     explain(&name, persistent, autostart, nobody || wait.wait && waited.is_ok());
     if private && !nobody {
         let first = clients.first().map_or("CLIENT", ClientName::as_str);
-        say("Only its clients can connect. What a client needs to connect, which is a secret, you see with");
+        say(&tr!("Only its clients can connect. What a client needs to connect, which is a secret, you see with"));
         say(&format!("    tails-server client show {name} {first}"));
     }
     waited
@@ -48,17 +49,19 @@ pub(super) async fn publish(session: &Session, request: Publish, form: Form) -> 
 /// What a person wants to know next: where it stands, how to undo it, and what a reboot does to it.
 fn explain(name: &ServiceName, persistent: bool, autostart: bool, waited: bool) {
     if !waited {
-        say(&format!("\"{name}\" is published as soon as Tor and its server are ready; see it with"));
+        say(&tr!("\"{name}\" is published as soon as Tor and its server are ready; see it with", name));
         say(&format!("    tails-server status {name}"));
     }
-    say(match (persistent, autostart) {
-        (false, _) => "It survives restarts of Tor, and is forgotten, address and all, when this computer shuts down.",
-        (true, false) => "Its address survives a reboot; publish it again then with `tails-server enable`.",
-        (true, true) => "It is published again, at the same address, after every boot.",
+    say(&match (persistent, autostart) {
+        (false, _) => {
+            tr!("It survives restarts of Tor, and is forgotten, address and all, when this computer shuts down.")
+        }
+        (true, false) => tr!("Its address survives a reboot; publish it again then with `tails-server enable`."),
+        (true, true) => tr!("It is published again, at the same address, after every boot."),
     });
     if !persistent {
-        say(&format!("To keep it:     tails-server set-option {name} persistence on"));
+        say(&tr!("To keep it:     tails-server set-option {name} persistence on", name));
     }
-    say(&format!("To withdraw it: tails-server disable {name}"));
-    say(&format!("To forget it:   tails-server remove {name}"));
+    say(&tr!("To withdraw it: tails-server disable {name}", name));
+    say(&tr!("To forget it:   tails-server remove {name}", name));
 }

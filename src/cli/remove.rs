@@ -39,7 +39,7 @@ pub(super) async fn remove(session: &Session, name: &ServiceName, yes: bool) -> 
     }
     say(&tr!("\"{name}\", its address and its key are gone.", name));
     if let Some(visitors) = visitors {
-        say(visitors);
+        say(&visitors);
     }
     if !is_hosted {
         return Ok(());

@@ -47,7 +47,7 @@ pub(super) async fn export(session: &Session, request: &ExportSettings) -> Resul
     let mut file = NewFile::begin(path)?;
     file.writer().write_all(text.as_bytes()).map_err(|cause| BackupError::Write { path: path.clone(), cause })?;
     file.settle()?;
-    say(&tr!("The settings are in {}.", path.display()));
+    say(&tr!("The settings are in {path}.", path = path.display()));
     Ok(())
 }
 
@@ -161,7 +161,7 @@ fn confirm(steps: &[Step], yes: bool) -> Result<(), Failure> {
     let opened = plan::opened(steps);
     for service in &opened {
         say(&tr!(
-            "WARNING: \"{}\" gets open to everybody who knows its address, all former clients included.",
+            "WARNING: \"{service}\" gets open to everybody who knows its address, all former clients included.",
             service
         ));
     }
@@ -196,17 +196,18 @@ async fn carry_out(session: &Session, step: &Step) -> Result<(), Failure> {
 fn tell(step: &Step) {
     say(&match step {
         Step::Publish { service, client_authorization: false, .. } => {
-            tr!("\"{}\" is new, with a new address.", service)
+            tr!("\"{service}\" is new, with a new address.", service)
         }
         Step::Publish { service, .. } => {
             tr!(
-                "\"{}\" is new, with a new address, and has no clients yet: tails-server client add {} CLIENT",
-                service,
+                "\"{service}\" is new, with a new address, and has no clients yet: tails-server client add {service} CLIENT",
                 service
             )
         }
-        Step::Set { service, option, to, .. } => tr!("{} of \"{}\" is {}.", option, service, to),
-        Step::Enable { service } => tr!("\"{}\" is enabled.", service),
-        Step::Disable { service } => tr!("\"{}\" is disabled.", service),
+        Step::Set { service, option, to, .. } => {
+            tr!("{option} of \"{service}\" is {value}.", option, service, value = to)
+        }
+        Step::Enable { service } => tr!("\"{service}\" is enabled.", service),
+        Step::Disable { service } => tr!("\"{service}\" is disabled.", service),
     });
 }

@@ -33,8 +33,11 @@ pub(super) async fn list(session: &Session, form: Form) -> Result<(), Failure> {
         say_how_to_begin();
     }
     for problem in problems {
-        say(&format!("Warning: {}", problem.problem));
-        say(&format!("Hint: {}", problem.hint.unwrap_or_default()));
+        let (told, hint) = (problem.problem.as_str(), problem.hint.as_deref());
+        say(&tr!("Warning: {problem}", problem = tr!(told)));
+        if let Some(hint) = hint {
+            say(&tr!("Hint: {hint}", hint = tr!(hint)));
+        }
     }
     match form {
         Form::Yaml => print_text(&glance::list(&services, &had, Screen::output())),

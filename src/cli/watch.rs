@@ -7,6 +7,7 @@ use futures_util::StreamExt;
 use serde::Serialize;
 use tokio::io::Interest;
 use tokio::net::unix::pipe::Sender;
+use tr::tr;
 
 use crate::bus::api::{
     JoinedChangedStream, JoinedProperties, JoinedRemovedStream, ServiceChangedStream, ServiceProperties,
@@ -221,7 +222,7 @@ fn line(change: Change<'_>, when: When, form: Form) -> Result<(), Failure> {
 
 fn in_words(change: &Change<'_>) -> String {
     let with = |text: String, problem: Option<&str>| match problem {
-        Some(problem) => format!("{text} ({problem})"),
+        Some(problem) => format!("{text} ({})", tr!(problem)),
         None => text,
     };
     match change {
@@ -236,23 +237,31 @@ fn in_words(change: &Change<'_>) -> String {
             problem,
             ..
         } => {
-            let next = format!("next {next_uploads_confirmed}/{next_uploads_attempted}");
-            let ending = if *access_settled { "" } else { ", an access is ending" };
-            with(format!("{name} {state} {uploads_confirmed}/{uploads_attempted}, {next}{ending}"), *problem)
-        }
-        Change::Removed { name } => format!("{name} removed"),
-        Change::Joined { name, ready, problem } => {
-            with(format!("{name} joined, {}", if *ready { "ready" } else { "not ready" }), *problem)
-        }
-        Change::Left { name } => format!("{name} left"),
-        Change::Tor { online, connected, bootstrap, problem, warnings, .. } => {
-            let word = match (connected, online) {
-                (false, _) => "not connected",
-                (true, false) => "not online",
-                (true, true) => "online",
+            let current = format!("{uploads_confirmed}/{uploads_attempted}");
+            let next = format!("{next_uploads_confirmed}/{next_uploads_attempted}");
+            let text = if *access_settled {
+                tr!("{name} {state} {current}, next {next}", name, state, current, next)
+            } else {
+                tr!("{name} {state} {current}, next {next}, an access is ending", name, state, current, next)
             };
-            let also = warnings.iter().map(|warning| format!(", {warning}")).collect::<String>();
-            with(format!("Tor {word} {bootstrap} %{also}"), *problem)
+            with(text, *problem)
+        }
+        Change::Removed { name } => tr!("{name} removed", name),
+        Change::Joined { name, ready, problem } => {
+            let text = if *ready { tr!("{name} joined, ready", name) } else { tr!("{name} joined, not ready", name) };
+            with(text, *problem)
+        }
+        Change::Left { name } => tr!("{name} left", name),
+        Change::Tor { online, connected, bootstrap, problem, warnings, .. } => {
+            let mut text = match (connected, online) {
+                (false, _) => tr!("Tor not connected {percent} %", percent = bootstrap),
+                (true, false) => tr!("Tor not online {percent} %", percent = bootstrap),
+                (true, true) => tr!("Tor online {percent} %", percent = bootstrap),
+            };
+            for warning in warnings {
+                text.push_str(&format!(", {}", tr!(warning)));
+            }
+            with(text, *problem)
         }
     }
 }

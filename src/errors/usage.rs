@@ -44,7 +44,7 @@ pub(crate) fn parse<A: clap::Parser>(
 
 /// Help that nobody gets to see.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot print the help")]
+#[error("{}", tr!("cannot print the help"))]
 struct CannotShow(#[source] io::Error);
 
 /// What is wrong with the command line.

@@ -136,7 +136,7 @@ fn where_nothing_is_wrong_it_says_so_with_the_evidence() {
     for (id, evidence) in [
         ("controller", env!("CARGO_PKG_VERSION")),
         ("store-kept", "remembers 0 services"),
-        ("store-amnesic", "remembers 1 services"),
+        ("store-amnesic", "remembers one service"),
         ("runtime-directory", "in memory"),
         ("control-port", "let the controller in"),
         ("control-filter", "nothing that was asked was kept back"),

@@ -3,10 +3,12 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use clap::CommandFactory;
-use tails_server::cli::{Arguments, help_in_words};
+use serde_json::Value;
+use tails_server::cli::{Arguments, Topic, help_in_words};
 
 use crate::harness::Controller;
 use crate::po;
@@ -91,7 +93,7 @@ fn help_that_is_translated_word_by_word_is_the_same_help() {
             assert_eq!(text(own, is_long), text(other, is_long));
         }
         let names: Vec<String> = own.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
-        for name in names.iter().filter(|name| *name != "help") {
+        for name in &names {
             compare(own.find_subcommand_mut(name).unwrap(), other.find_subcommand_mut(name).unwrap());
         }
     }
@@ -175,9 +177,125 @@ fn a_life_of_a_service_is_told_in_german() {
     ] {
         let text = said(arguments, code);
         assert!(text.contains(words), "{arguments:?}\n{text}");
-        // What publishing and removing tell follows.
-        if !["publish", "remove"].contains(&arguments[0]) {
-            is_german(&english, &text);
-        }
+        is_german(&english, &text);
+    }
+}
+
+/// What the command line says on both streams, in German.
+fn shown(controller: &Controller, arguments: &[&str], code: i32) -> String {
+    let mut command = controller.cli_command(arguments);
+    command.env(GERMAN.0, GERMAN.1).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let output = command.output().unwrap();
+    let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{text}");
+    text
+}
+
+#[test]
+fn what_is_shown_and_found_out_is_german_and_data_are_not() {
+    let english = english();
+    let mut controller = Controller::new("unix:/nonexistent/control").arguments(&["--sim"]);
+    controller.start();
+    let nobody = "er lässt nur autorisierte Clients ein, und es gibt keine: Er ist zurückgezogen";
+    for (arguments, code, words) in [
+        (&["status"][..], 0, "Es gibt noch keine Dienste."),
+        (
+            &["publish", "80:1", "--name", "web", "--private", "--wait"],
+            1,
+            "Um ihn zu vergessen:   tails-server remove web",
+        ),
+        (&["publish", "80:1", "--name", "pad", "--wait"], 0, "pad: wird veröffentlicht, 0 von "),
+        (&["enable", "pad"], 0, "„pad“ ist schon aktiviert."),
+        (&["enable", "web", "--wait"], 1, nobody),
+        (&["status"], 0, "  NAME  ZUSTAND    SEIT"),
+        (&["status"], 0, nobody),
+        (&["list"], 0, "  NAME  ZUSTAND    PORTS"),
+        (&["plan"], 0, "  what: ihn veröffentlichen\n"),
+        (&["plan", "pad"], 0, "  what: nichts\n"),
+        (&["plan", "pad"], 0, "Es gibt nichts zu tun."),
+        (&["plan", "mumbel"], 3, "Den Dienst „mumbel“ gibt es nicht"),
+        (&["doctor"], 1, "  looked-at: ob das Steuerprogramm antwortet\n  found: ja; die Version ist "),
+        (&["doctor"], 1, "Fehler: Die Diagnose ergab einen Fehler und "),
+        (&["disable", "pad"], 0, "„pad“ ist zurückgezogen; die Adresse bleibt."),
+        (&["check", "pad"], 1, "Der Dienst „pad“ ist deaktiviert"),
+        (&["install", "pad"], 2, "Der Dienst „pad“ hat keinen Server, den Tails Server installieren würde"),
+        (&["help", "staets"], 2, "Es gibt keinen Befehl und kein Thema „staets“\nHinweis: Meinten Sie „states“?"),
+    ] {
+        let text = shown(&controller, arguments, code);
+        assert!(text.contains(words), "{arguments:?}\n{text}");
+        is_german(&english, &text);
+    }
+    for arguments in [&["plan", "web"][..], &["doctor"], &["status"], &["list"]] {
+        let data = |language: &str| {
+            let mut command = controller.cli_command(arguments);
+            let output = command.env(GERMAN.0, language).arg("--json").stdout(Stdio::piped()).output().unwrap();
+            serde_json::from_slice::<Value>(&output.stdout).unwrap()
+        };
+        assert_eq!(data(GERMAN.1), data("C"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn backups_and_settings_are_told_of_in_german() {
+    let english = english();
+    let mut controller = Controller::new("unix:/nonexistent/control").arguments(&["--sim"]);
+    controller.start();
+    let files = tempfile::tempdir().unwrap();
+    let path = |name: &str| files.path().join(name).to_str().unwrap().to_owned();
+    let (backup, passphrase, settings, wrong) = (path("backup"), path("passphrase"), path("settings"), path("wrong"));
+    fs::write(&passphrase, "a long passphrase\n").unwrap();
+    fs::write(&wrong, "version = 1\n[services.Web]\n").unwrap();
+    let with = ["--passphrase-file", &passphrase];
+    for (arguments, code, words) in [
+        (&["publish", "80:1", "--name", "web", "--wait"][..], 0, "Der Dienst übersteht Neustarts von Tor"),
+        (&["backup", &backup, with[0], with[1]], 0, "Bewahren Sie beide getrennt auf."),
+        (&["backup", &backup, with[0], with[1]], 2, "Keine Sicherung wird überschrieben"),
+        (&["restore", &backup, with[0], with[1], "--dry-run"], 0, "= web: ist hier so wie in der Sicherung\n"),
+        (&["restore", &backup, with[0], "/nonexistent/file"], 1, "deren erste Zeile die Passphrase ist"),
+        (&["restore", &passphrase, with[0], with[1]], 1, "ist keine Sicherung von Tails Server"),
+        (&["export-settings", &settings], 0, "Die Einstellungen stehen in "),
+        (&["import-settings", &settings], 0, "Es gibt nichts zu ändern."),
+        (&["import-settings", &wrong], 2, "beginnt mit einem kleinen Buchstaben\nHinweis: Wie sie geschrieben werden"),
+        (&["remove", "web", "--yes"], 0, "Niemand kann sich verbinden, und Besucher, die verbunden waren, "),
+        (&["restore", &backup, with[0], with[1]], 6, "Nichts wurde wiederhergestellt: Es gibt kein Terminal"),
+        (&["restore", &backup, with[0], with[1], "--yes"], 0, "Eines ist wiederhergestellt."),
+        (&["remove", "web", "--yes"], 0, "„web“, die Adresse und der Schlüssel sind weg."),
+        (&["import-settings", &settings], 0, "„web“ ist neu, mit einer neuen Adresse."),
+    ] {
+        let text = shown(&controller, arguments, code);
+        assert!(text.contains(words), "{arguments:?}\n{text}");
+        is_german(&english, &text);
+    }
+}
+
+#[test]
+fn what_happens_is_told_in_german() {
+    let mut controller = Controller::new("unix:/nonexistent/control").arguments(&["--sim"]);
+    controller.start();
+    let mut command = controller.cli_command(["watch"]);
+    let mut watching = command.env(GERMAN.0, GERMAN.1).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines().map(Result::unwrap);
+    // How things are comes first: from then on nothing is missed.
+    assert!(lines.next().unwrap().contains(" Tor "));
+    shown(&controller, &["publish", "80:1", "--name", "web", "--wait"], 0);
+    shown(&controller, &["remove", "web", "--yes"], 0);
+    let told: Vec<String> = lines.by_ref().take_while(|line| !line.ends_with(" web entfernt")).collect();
+    assert!(told.iter().any(|line| line.ends_with(" web published 4/4, danach 0/0")), "{told:#?}");
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+}
+
+#[test]
+fn help_topics_are_german_and_fit() {
+    let english = english();
+    for topic in Topic::ALL {
+        let (code, said) = run(&["help", topic.name()], GERMAN);
+        assert_eq!(code, Some(0), "{said}");
+        is_german(&english, &said);
+        let commands = |text: &str| text.lines().filter(|line| line.starts_with("  tails-server")).count();
+        assert_eq!(commands(&said), commands(&topic.text()), "{said}");
+        let widest = said.lines().map(|line| line.chars().count()).max();
+        // What an exit code means may be longer than a line.
+        assert!(widest <= Some(80) || topic == Topic::ExitCodes, "{topic:?}: {widest:?}");
     }
 }

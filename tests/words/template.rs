@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::{env, fs};
 
 use clap::CommandFactory;
-use tails_server::cli::{Arguments, help_in_words};
+use tails_server::cli::{Arguments, Topic, help_in_words, text_in_words};
 
 use crate::po::{self, Entry, Key};
 use crate::source::{self, code, files, holes, literals, messages};
@@ -17,6 +17,9 @@ pub(crate) const SPOKEN: &[&str] = &["src/cli", "src/errors"];
 /// Rooms whose sentences come through the command line to people: as errors, causes, problems and hints.
 const ELSEWHERE: &[&str] =
     &["state/src", "src/invitation", "src/key_files", "src/qr", "src/controller", "src/bus", "src/adapters"];
+
+/// Of those, rooms that say nothing but sentences, and some of two words.
+const WHOLE: &[&str] = &["src/controller/diagnosis", "src/controller/explain"];
 
 /// What the system says, as far as people meet it.
 const SYSTEM: &[&str] = &[
@@ -31,6 +34,40 @@ const SYSTEM: &[&str] = &[
     "File name too long (os error 36)",
     "Connection refused (os error 111)",
 ];
+
+/// What Tor says of its way into the network. It is in many messages.
+// Tor, src/feature/control/control_bootstrap.c
+const TOR: &[&str] = &[
+    "Starting",
+    "Connecting to pluggable transport",
+    "Connected to pluggable transport",
+    "Connecting to proxy",
+    "Connected to proxy",
+    "Connecting to a relay",
+    "Connected to a relay",
+    "Handshaking with a relay",
+    "Handshake with a relay done",
+    "Establishing an encrypted directory connection",
+    "Asking for networkstatus consensus",
+    "Loading networkstatus consensus",
+    "Loading authority key certificates",
+    "Asking for relay descriptors",
+    "Loading relay descriptors",
+    "Loaded enough directory info to build circuits",
+    "Connecting to pluggable transport to build circuits",
+    "Connected to pluggable transport to build circuits",
+    "Connecting to proxy to build circuits",
+    "Connected to proxy to build circuits",
+    "Connecting to a relay to build circuits",
+    "Connected to a relay to build circuits",
+    "Finishing handshake with a relay to build circuits",
+    "Handshake finished with a relay to build circuits",
+    "Establishing a Tor circuit",
+    "Done",
+];
+
+/// Sentences of one word, which nobody can tell from a name: where, and what.
+const WORDS: &[(&str, &str)] = &[("src/controller/explain.rs", "nothing")];
 
 /// What looks like a sentence for people, and is none: where, and what it is.
 const NO_SENTENCES: &[(&str, &str)] = &[
@@ -90,21 +127,31 @@ pub(crate) fn entries() -> Vec<Entry> {
     for (place, text) in elsewhere() {
         add(&place, None, text, None);
     }
-    for text in SYSTEM {
-        add("system", None, (*text).to_owned(), None);
+    for (place, text) in WORDS {
+        assert!(code(&source::root().join(place)).contains(&format!("\"{text}\"")), "{place} does not say {text}");
+        add(place, None, (*text).to_owned(), None);
+    }
+    for (place, texts) in [("system", SYSTEM), ("tor", TOR)] {
+        for text in texts {
+            add(place, None, (*text).to_owned(), None);
+        }
     }
     order.into_iter().map(|key| found.remove(&key).unwrap()).collect()
 }
 
-/// All texts of the help.
-fn help() -> Vec<String> {
+/// All texts of the help: of the commands, and of the topics.
+pub(crate) fn help() -> Vec<String> {
     let said = RefCell::new(Vec::new());
-    let _ = help_in_words(Arguments::command(), &|text| {
+    let note = |text: &str| {
         if !said.borrow().contains(&text.to_owned()) {
             said.borrow_mut().push(text.to_owned());
         }
         text.to_owned()
-    });
+    };
+    let _ = help_in_words(Arguments::command(), &note);
+    for topic in Topic::ALL {
+        let _ = text_in_words(&topic.text(), &note);
+    }
     said.into_inner()
 }
 
@@ -113,6 +160,9 @@ fn elsewhere() -> Vec<(String, String)> {
     let mut found = Vec::new();
     for file in files(ELSEWHERE).into_iter().filter(|file| !DATA.contains(&source::name(file).as_str())) {
         let code = code(&file);
+        let name = source::name(&file);
+        let is_whole = WHOLE.iter().any(|room| name.starts_with(room));
+        let least = if is_whole { 1 } else { 2 };
         for literal in literals(&code) {
             let before = &code[..literal.span.0];
             let statement = &before[before.rfind([';', '{', '}']).map_or(0, |at| at + 1)..];
@@ -123,13 +173,15 @@ fn elsewhere() -> Vec<(String, String)> {
             }
             // What goes through D-Bus has its hint on the next line.
             for text in literal.text.split('\n') {
-                let begins = text.starts_with(|letter: char| letter.is_ascii_alphabetic() || "{`\"".contains(letter));
+                let begins = text.starts_with(|letter: char| {
+                    letter.is_ascii_alphabetic() || "{`\"".contains(letter) || is_whole && letter.is_ascii_digit()
+                });
                 let is_none = NO_SENTENCES.iter().any(|(known, _)| *known == text.trim_end_matches('\0'))
                     // The marks of invitations and keys.
                     || text.to_uppercase() == text && !text.contains('{')
                     || text.starts_with("bug: ");
-                if begins && text.matches(' ').count() >= 2 && !is_none {
-                    found.push((source::name(&file), text.to_owned()));
+                if begins && text.matches(' ').count() >= least && !is_none {
+                    found.push((name.clone(), text.to_owned()));
                 }
             }
         }

@@ -13,16 +13,22 @@ use super::passphrase::SHORTEST;
 /// Why a backup was not made or not restored.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::cli) enum BackupError {
-    #[error("{}", tr!("the file {} exists already", path.display()))]
+    #[error("{}", tr!("the file {path} exists already", path = path.display()))]
     Exists { path: PathBuf },
-    #[error("{}", tr!("cannot write {}", path.display()))]
+    #[error("{}", tr!("cannot write {path}", path = path.display()))]
     Write {
         path: PathBuf,
         #[source]
         cause: io::Error,
     },
-    #[error("{}", tr!("cannot read {}", path.display()))]
+    #[error("{}", tr!("cannot read {path}", path = path.display()))]
     Read {
+        path: PathBuf,
+        #[source]
+        cause: io::Error,
+    },
+    #[error("{}", tr!("cannot read {path}", path = path.display()))]
+    ReadPassphrase {
         path: PathBuf,
         #[source]
         cause: io::Error,
@@ -31,21 +37,21 @@ pub(in crate::cli) enum BackupError {
     NoTerminal,
     #[error("{}", tr!("no passphrase was given"))]
     NoPassphrase,
-    #[error("{}", tr!("the passphrase is too short: it has less than {} characters", SHORTEST))]
+    #[error("{}", tr!("the passphrase is too short: it has less than {least} characters", least = SHORTEST))]
     TooShort,
     #[error("{}", tr!("the two passphrases are not the same"))]
     Differ,
     #[error("{}", tr!("the passphrase is wrong, or the beginning of the file is damaged"))]
     WrongPassphrase,
-    #[error("{}", tr!("the file {} is no backup of Tails Server's", path.display()))]
+    #[error("{}", tr!("the file {path} is no backup of Tails Server's", path = path.display()))]
     NotOurs { path: PathBuf },
-    #[error("{}", tr!("the file {} is larger than any backup", path.display()))]
+    #[error("{}", tr!("the file {path} is larger than any backup", path = path.display()))]
     TooLarge { path: PathBuf },
-    #[error("{}", tr!("to open {} would take more time and memory than for any backup of Tails Server's", path.display()))]
+    #[error("{}", tr!("to open {path} would take more time and memory than for any backup of Tails Server's", path = path.display()))]
     TooMuchWork { path: PathBuf },
-    #[error("{}", tr!("the file {} is a backup of a newer Tails Server: it has version {}", path.display(), version))]
+    #[error("{}", tr!("the file {path} is a backup of a newer Tails Server: it has version {version}", path = path.display(), version))]
     TooNew { path: PathBuf, version: u32 },
-    #[error("{}", tr!("the backup {} is damaged", path.display()))]
+    #[error("{}", tr!("the backup {path} is damaged", path = path.display()))]
     Damaged { path: PathBuf },
 }
 
@@ -56,6 +62,7 @@ impl BackupError {
             Self::NoTerminal => Exit::NotConfirmed,
             Self::Write { .. }
             | Self::Read { .. }
+            | Self::ReadPassphrase { .. }
             | Self::WrongPassphrase
             | Self::NotOurs { .. }
             | Self::TooLarge { .. }
@@ -74,7 +81,10 @@ impl BackupError {
             Self::Read { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
                 Some(tr!("Give a file that `tails-server backup` wrote"))
             }
-            Self::Write { .. } | Self::Read { .. } => None,
+            Self::ReadPassphrase { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
+                Some(tr!("Give a file whose first line is the passphrase"))
+            }
+            Self::Write { .. } | Self::Read { .. } | Self::ReadPassphrase { .. } => None,
             Self::NoTerminal => Some(tr!("Put the passphrase into a file, and add --passphrase-file FILE")),
             Self::NoPassphrase | Self::TooShort => {
                 Some(tr!("Take several words that nobody would guess, or add --generate-passphrase"))

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use age::secrecy::SecretString;
 use age::{DecryptError, Decryptor, Encryptor, scrypt};
 use serde::{Deserialize, Serialize};
+use tr::tr;
 use zeroize::Zeroizing;
 
 use super::error::BackupError;
@@ -56,7 +57,7 @@ pub(super) fn write(path: &Path, remembered: &[u8], passphrase: &str) -> Result<
     recipient.set_work_factor(WORK);
     let encryptor = Encryptor::with_recipients(iter::once(&recipient as _));
     // One recipient is never none.
-    let encryptor = encryptor.map_err(|_| failed(io::Error::other("it can not be encrypted")))?;
+    let encryptor = encryptor.map_err(|_| failed(io::Error::other(tr!("it can not be encrypted"))))?;
     let mut encrypted = encryptor.wrap_output(file.writer()).map_err(failed)?;
     pack(&mut encrypted, remembered).map_err(failed)?;
     encrypted.finish().map_err(failed)?;

@@ -79,7 +79,7 @@ fn ensure_long(passphrase: &str) -> Result<(), BackupError> {
 
 /// The first line of a file, or of standard input.
 fn read(path: &Path) -> Result<Text, BackupError> {
-    let failed = |cause| BackupError::Read { path: path.to_owned(), cause };
+    let failed = |cause| BackupError::ReadPassphrase { path: path.to_owned(), cause };
     let mut bytes = Zeroizing::new(Vec::with_capacity(MOST_BYTES));
     let most = MOST_BYTES as u64;
     if path == Path::new("-") {

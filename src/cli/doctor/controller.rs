@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Whether the controller runs, and is the one for this program.
 
+use std::error::Error;
+
 use tr::tr;
 
 use super::finding::{Finding, Severity};
 use super::program::{SYSTEMCTL, ask, is_systemd_here};
 use crate::bus::api::ApiError;
 use crate::cli::error::Failure;
-use crate::errors::with_causes;
 
 /// The unit of the system's controller.
 const UNIT: &str = "tails-serverd.service";
@@ -16,16 +17,29 @@ const UNKNOWN: [&str; 2] = ["org.freedesktop.DBus.Error.UnknownInterface", "org.
 
 /// No controller could be connected to.
 pub(super) fn absent(failure: &Failure) -> Finding {
-    let finding = Finding::new("controller", Severity::Error, tr!("whether the controller runs"), with_causes(failure));
+    let finding = Finding::new("controller", Severity::Error, tr!("whether the controller runs"), told(failure));
     Finding { next_step: failure.hint(), ..finding }
 }
 
 /// It took the connection, and did not answer as it should.
 pub(super) fn silent(failure: &Failure) -> Finding {
-    let finding =
-        Finding::new("controller", Severity::Error, tr!("whether the controller answers"), with_causes(failure));
-    let restart = || tr!("Restart the controller: sudo systemctl restart {}", UNIT);
+    let finding = Finding::new("controller", Severity::Error, tr!("whether the controller answers"), told(failure));
+    let restart = || tr!("Restart the controller: sudo systemctl restart {unit}", unit = UNIT);
     Finding { next_step: Some(failure.hint().unwrap_or_else(restart)), ..finding }
+}
+
+/// The failure and its causes in one line.
+fn told(failure: &Failure) -> String {
+    let mut text = failure.to_string();
+    let mut cause = failure.source();
+    while let Some(error) = cause {
+        let reason = error.to_string();
+        let reason = reason.as_str();
+        text.push_str(": ");
+        text.push_str(&tr!(reason));
+        cause = error.source();
+    }
+    text
 }
 
 /// Which version the controller has.
@@ -33,12 +47,17 @@ pub(super) fn version(theirs: &str) -> Finding {
     let ours = env!("CARGO_PKG_VERSION");
     let looked_at = tr!("whether the controller answers");
     if theirs == ours {
-        return Finding::new("controller", Severity::Ok, looked_at, tr!("it does; its version is {}", theirs));
+        return Finding::new(
+            "controller",
+            Severity::Ok,
+            looked_at,
+            tr!("it does; its version is {version}", version = theirs),
+        );
     }
     let found = tr!("it does; its version is {theirs}, and that of this program {ours}", theirs = theirs, ours = ours);
     Finding::new("controller", Severity::Warning, looked_at, found)
         .because(tr!("one of them was updated, and the controller still runs as it was"))
-        .so(tr!("Restart the controller: sudo systemctl restart {}", UNIT))
+        .so(tr!("Restart the controller: sudo systemctl restart {unit}", unit = UNIT))
 }
 
 /// It does not even know the question.
@@ -46,7 +65,7 @@ pub(super) fn older() -> Finding {
     let found = tr!("it does, and knows nothing of a diagnosis: it is older than this program");
     Finding::new("controller", Severity::Warning, tr!("whether the controller answers"), found)
         .because(tr!("one of them was updated, and the controller still runs as it was"))
-        .so(tr!("Restart the controller: sudo systemctl restart {}", UNIT))
+        .so(tr!("Restart the controller: sudo systemctl restart {unit}", unit = UNIT))
 }
 
 /// Whether the answer says that the controller lacks the interface.
@@ -60,7 +79,7 @@ pub(super) fn does_not_know(error: &ApiError) -> bool {
 
 /// The unit of the system's controller.
 pub(super) fn unit(answers: bool) -> Option<Finding> {
-    let looked_at = tr!("the system's unit {}", UNIT);
+    let looked_at = tr!("the system's unit {unit}", unit = UNIT);
     if !is_systemd_here() {
         let found = tr!("could not be looked at: systemd does not run here");
         return Some(Finding::new("controller-unit", Severity::Note, looked_at, found));
@@ -76,24 +95,25 @@ pub(super) fn unit(answers: bool) -> Option<Finding> {
 fn judge(told: &str, answers: bool, looked_at: String) -> Option<Finding> {
     let value = |key: &str| told.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('=')).unwrap_or_default();
     let finding = |severity, found| Finding::new("controller-unit", severity, looked_at.clone(), found);
-    let log = tr!("See why: sudo journalctl --unit={}", UNIT);
+    let log = tr!("See why: sudo journalctl --unit={unit}", unit = UNIT);
     match (value("LoadState"), value("ActiveState")) {
         ("", _) => Some(finding(Severity::Note, tr!("could not be looked at: systemd does not answer"))),
         // A person may have a controller of their own.
         ("not-found", _) if answers => None,
         ("not-found", _) => Some(finding(Severity::Note, tr!("it is not installed"))),
         (_, "active") => {
-            let restarts = value("NRestarts");
-            let found = tr!("it is active, and was restarted {} times since it was started", restarts);
-            let is_steady = restarts == "0" || restarts.is_empty();
+            let restarts = value("NRestarts").parse::<u32>().unwrap_or(0);
+            let found = tr!("it is active, and was restarted once since it was started"
+                | "it is active, and was restarted {n} times since it was started" % restarts);
+            let is_steady = restarts == 0;
             let finding = finding(if is_steady { Severity::Ok } else { Severity::Warning }, found);
             Some(if is_steady { finding } else { finding.so(log) })
         }
         (_, "failed") => {
             let severity = if answers { Severity::Warning } else { Severity::Error };
-            Some(finding(severity, tr!("it failed: {}", value("Result"))).so(log))
+            Some(finding(severity, tr!("it failed: {result}", result = value("Result"))).so(log))
         }
-        (_, state) => Some(finding(Severity::Note, tr!("it is {}", state))),
+        (_, state) => Some(finding(Severity::Note, tr!("it is {state}", state))),
     }
 }
 

@@ -37,25 +37,27 @@ pub(super) fn findings(subjects: Option<&[Subject]>) -> Vec<Finding> {
     let laid = match drop_ins(Path::new(UNITS)) {
         Ok(laid) => laid,
         Err(cause) => {
-            let found = tr!("could not be looked at: {}", cause);
+            let found = tr!("could not be looked at: {cause}", cause);
             return vec![Finding::new("drop-ins", Severity::Note, looked_at(), found)];
         }
     };
     let Some(subjects) = subjects else {
-        let found = tr!("{} are there; whom they are for is not known without a controller", laid.len());
+        let found = tr!("one is there; whom it is for is not known without a controller"
+            | "{n} are there; whom they are for is not known without a controller" % laid.len());
         return vec![Finding::new("drop-ins", Severity::Note, looked_at(), found)];
     };
     let mut findings = judge(&laid, subjects, Path::new(HELPER));
     findings.extend(laid.iter().filter_map(changed));
     if findings.is_empty() {
-        let found = tr!("{} are there, each as the helper wrote it, for a service that is enabled", laid.len());
+        let found = tr!("one is there, as the helper wrote it, for a service that is enabled"
+            | "{n} are there, each as the helper wrote it, for a service that is enabled" % laid.len());
         findings.push(Finding::new("drop-ins", Severity::Ok, looked_at(), found));
     }
     findings
 }
 
 fn looked_at() -> String {
-    tr!("what the helper laid over the units of servers, {}/*.d/{}", UNITS, DROP_IN)
+    tr!("what the helper laid over the units of servers, {directory}/*.d/{file}", directory = UNITS, file = DROP_IN)
 }
 
 fn drop_ins(units: &Path) -> io::Result<Vec<DropIn>> {
@@ -99,7 +101,7 @@ fn judge(laid: &[DropIn], subjects: &[Subject], helper: &Path) -> Vec<Finding> {
         Finding::new("drop-in-missing", Severity::Error, looked_at(), tr!("there is none, and its server runs"))
             .about(&subject.name)
             .because(tr!("somebody removed it: at its next start the server is not confined, and may speak past Tor"))
-            .so(tr!("Lay it anew: tails-server disable {}, then enable", subject.name))
+            .so(tr!("Lay it anew: tails-server disable {name}, then enable", name = subject.name))
     }));
     findings
 }
@@ -109,7 +111,7 @@ fn left(unit: &str) -> Finding {
         "drop-in-left",
         Severity::Warning,
         looked_at(),
-        tr!("there is one for {}, and no service that is enabled", unit),
+        tr!("there is one for {unit}, and no service that is enabled", unit),
     )
     .because(tr!("it was not taken back when its service was"))
     .so(tr!("Restart the controller, which takes it back: sudo systemctl restart tails-serverd"))
@@ -120,7 +122,7 @@ fn edited(unit: &str) -> Finding {
         "drop-in-edited",
         Severity::Error,
         looked_at(),
-        tr!("that of {} was written after the helper was done", unit),
+        tr!("that of {unit} was written after the helper was done", unit),
     )
     .because(tr!("somebody edited it: the server may not be confined as its descriptor says"))
     .so(tr!("Lay it anew: disable the service, and enable it again"))
@@ -139,7 +141,7 @@ fn is_edited(drop_in: &DropIn, confined: &Path) -> bool {
 fn changed(drop_in: &DropIn) -> Option<Finding> {
     let told = ask(SYSTEMCTL, &["show", "--value", "--property=NeedDaemonReload", "--", &drop_in.unit]).ok()?;
     (told.trim() == "yes").then(|| {
-        let found = tr!("{} changed on the disk since systemd read it", drop_in.unit);
+        let found = tr!("{unit} changed on the disk since systemd read it", unit = drop_in.unit);
         Finding::new("drop-in-edited", Severity::Warning, looked_at(), found)
             .because(tr!("somebody edited it, or a package was updated"))
             .so(tr!("Have it read again: sudo systemctl daemon-reload"))

@@ -2,6 +2,7 @@
 //! One thing that was looked at.
 
 use serde::Serialize;
+use tr::tr;
 
 use crate::bus::api::FindingProperties;
 use crate::cli::log::Redactor;
@@ -74,6 +75,16 @@ impl From<FindingProperties> for Finding {
             // A word of a newer controller is not taken for a good one.
             _ => Severity::Error,
         };
-        Self { severity, id, service, looked_at, found, cause, next_step }
+        let (looked_at, found) = (looked_at.as_str(), found.as_str());
+        let (cause, next_step) = (cause.as_deref(), next_step.as_deref());
+        Self {
+            severity,
+            id,
+            service,
+            looked_at: tr!(looked_at),
+            found: tr!(found),
+            cause: cause.map(|cause| tr!(cause)),
+            next_step: next_step.map(|next_step| tr!(next_step)),
+        }
     }
 }

@@ -81,7 +81,7 @@ fn judge(look: &Look, wish: Option<(bool, bool)>) -> Vec<Finding> {
                 tr!("all of loopback can be reached from the local network"),
             )
             .because(tr!("route_localnet is 1, and the rules of routing that confine it are gone"))
-            .so(tr!("Close it at once: sudo sysctl net.ipv4.conf.all.route_localnet=0. {}", renew)),
+            .so(tr!("Close it at once: sudo sysctl net.ipv4.conf.all.route_localnet=0. {renew}", renew)),
         );
     }
     let Some((is_lan, needs_rules)) = wish else {
@@ -115,7 +115,7 @@ fn judge(look: &Look, wish: Option<(bool, bool)>) -> Vec<Finding> {
                 Severity::Warning,
                 tr!("there are rules of Tails Server, and no service needs any"),
             )
-            .so(tr!("Remove them: sudo nft delete {}", TABLE)),
+            .so(tr!("Remove them: sudo nft delete {table}", table = TABLE)),
         ),
         Some(false) if needs_rules => findings.push(
             finding("firewall-missing", Severity::Warning, tr!("the rules of Tails Server are not there"))

@@ -24,7 +24,7 @@ pub(super) fn findings(subjects: &[Subject]) -> Vec<Finding> {
     let listeners = match table() {
         Ok(listeners) => listeners,
         Err(cause) => {
-            let found = tr!("could not be looked at: {}", cause);
+            let found = tr!("could not be looked at: {cause}", cause);
             return vec![Finding::new("listener-exposed", Severity::Note, looked_at, found)];
         }
     };
@@ -44,11 +44,16 @@ pub(super) fn findings(subjects: &[Subject]) -> Vec<Finding> {
 
 fn finding(looked_at: &str, exposed: &[SocketAddr]) -> Finding {
     let list: Vec<String> = exposed.iter().map(|listener| shown(*listener)).collect();
-    Finding::new("listener-exposed", Severity::Error, looked_at, tr!("something listens on {}", list.join(", ")))
-        .because(tr!(
-            "whoever is in the same network can reach it without Tor, and learn that this computer is the onion service"
-        ))
-        .so(tr!("Have the server listen on 127.0.0.1 alone: its own configuration says where it does"))
+    Finding::new(
+        "listener-exposed",
+        Severity::Error,
+        looked_at,
+        tr!("something listens on {addresses}", addresses = list.join(", ")),
+    )
+    .because(tr!(
+        "whoever is in the same network can reach it without Tor, and learn that this computer is the onion service"
+    ))
+    .so(tr!("Have the server listen on 127.0.0.1 alone: its own configuration says where it does"))
 }
 
 /// All addresses at once are named; any other address of this computer would say where it is.
@@ -56,7 +61,7 @@ fn shown(listener: SocketAddr) -> String {
     if listener.ip().is_unspecified() {
         listener.to_string()
     } else {
-        tr!("port {} of an address of this computer that others reach", listener.port())
+        tr!("port {port} of an address of this computer that others reach", port = listener.port())
     }
 }
 

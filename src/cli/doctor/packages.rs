@@ -31,7 +31,12 @@ pub(super) fn findings(subjects: &[Subject]) -> Vec<Finding> {
     let told = match ask(DPKG_QUERY, &words.collect::<Vec<_>>()) {
         Ok(told) => told,
         Err(cause) => {
-            return vec![Finding::new("packages", Severity::Note, looked_at, tr!("could not be looked at: {}", cause))];
+            return vec![Finding::new(
+                "packages",
+                Severity::Note,
+                looked_at,
+                tr!("could not be looked at: {cause}", cause),
+            )];
         }
     };
     let there = present(&told);
@@ -43,7 +48,8 @@ pub(super) fn findings(subjects: &[Subject]) -> Vec<Finding> {
         Some(changed(name, &changes)?.about(&owner.name))
     }));
     if findings.is_empty() {
-        let found = tr!("{} are installed, whole and unchanged", there.len());
+        let found =
+            tr!("one is installed, whole and unchanged" | "{n} are installed, whole and unchanged" % there.len());
         findings.push(Finding::new("packages", Severity::Ok, looked_at, found));
     }
     findings
@@ -66,7 +72,7 @@ fn judge(subject: &Subject, there: &[(String, Presence)], looked_at: &str) -> Op
     let mine = || there.iter().filter(|(name, _)| subject.parts.packages.contains(name));
     if let Some((name, _)) = mine().find(|(_, presence)| *presence == Presence::Half) {
         return Some(
-            Finding::new("packages", Severity::Error, looked_at, tr!("{} is half installed", name))
+            Finding::new("packages", Severity::Error, looked_at, tr!("{name} is half installed", name))
                 .about(&subject.name)
                 .because(tr!("an installation was cut off"))
                 .so(tr!("Finish it: sudo dpkg --configure --pending; or enable the service again")),
@@ -82,7 +88,7 @@ fn judge(subject: &Subject, there: &[(String, Presence)], looked_at: &str) -> Op
             tr!("the controller has it as installed, and dpkg has none of them"),
         )
         .about(&subject.name)
-        .so(tr!("Enable the service again: tails-server enable {}", subject.name))
+        .so(tr!("Enable the service again: tails-server enable {name}", name = subject.name))
     })
 }
 
@@ -90,14 +96,17 @@ fn judge(subject: &Subject, there: &[(String, Presence)], looked_at: &str) -> Op
 fn changed(package: &str, told: &str) -> Option<Finding> {
     let (unreadable, changed): (Vec<&str>, Vec<&str>) =
         told.lines().filter(|line| !line.trim().is_empty()).partition(|line| line.contains("Permission denied"));
-    let looked_at = tr!("whether the files of {} are as they were packaged", package);
+    let looked_at = tr!("whether the files of {package} are as they were packaged", package);
     // A person may edit configuration, which is marked so.
     let (configuration, others): (Vec<&str>, Vec<&str>) =
         changed.into_iter().partition(|line| line.split_ascii_whitespace().nth(1) == Some("c"));
     if !others.is_empty() {
         let files: Vec<&str> = others.iter().filter_map(|line| line.split_ascii_whitespace().last()).take(3).collect();
-        let found = tr!("one file is not: {0}" | "{n} files are not, such as {0}" % others.len(), files.join(", "));
-        let next = tr!("If nobody changed them on purpose: sudo apt install --reinstall {}", package);
+        let found = tr!(
+            "one file is not: {files}" | "{n} files are not, such as {files}" % others.len(),
+            files = files.join(", ")
+        );
+        let next = tr!("If nobody changed them on purpose: sudo apt install --reinstall {package}", package);
         return Some(Finding::new("packages-changed", Severity::Warning, looked_at, found).so(next));
     }
     if !configuration.is_empty() {

@@ -37,7 +37,7 @@ fn process(proc: &Path) -> Finding {
 
 /// Connects, says nothing and hangs up: Tor takes no notice of that.
 fn control(path: &Path) -> Finding {
-    let looked_at = tr!("Tor's control socket {}", path.display());
+    let looked_at = tr!("Tor's control socket {path}", path = path.display());
     let finding = |severity, found| Finding::new("tor-control-socket", severity, looked_at.clone(), found);
     match UnixStream::connect(path) {
         Ok(_) => finding(Severity::Ok, tr!("something answers there, and this user may connect")),
@@ -53,12 +53,12 @@ fn control(path: &Path) -> Finding {
             finding(Severity::Note, tr!("this user may not connect; the system's controller may"))
                 .so(tr!("Use the system's controller, or run your own with --control managed"))
         }
-        Err(cause) => finding(Severity::Note, tr!("could not be looked at: {}", cause)),
+        Err(cause) => finding(Severity::Note, tr!("could not be looked at: {cause}", cause)),
     }
 }
 
 fn cookie(path: &Path) -> Finding {
-    let looked_at = tr!("the file with which a controller proves that it may come in, {}", path.display());
+    let looked_at = tr!("the file with which a controller proves that it may come in, {path}", path = path.display());
     let finding = |severity, found| Finding::new("tor-cookie", severity, looked_at.clone(), found);
     match fs::File::open(path) {
         Ok(_) => finding(Severity::Ok, tr!("this user may read it")),
@@ -67,7 +67,7 @@ fn cookie(path: &Path) -> Finding {
             tr!("this user may not read it; the system's controller may, by its group debian-tor"),
         ),
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => finding(Severity::Note, tr!("it is not there")),
-        Err(cause) => finding(Severity::Note, tr!("could not be looked at: {}", cause)),
+        Err(cause) => finding(Severity::Note, tr!("could not be looked at: {cause}", cause)),
     }
 }
 

@@ -6,6 +6,9 @@ use clap::{Arg, ArgAction, Command};
 /// Where the library puts its own options.
 const LAST: usize = 999;
 
+/// What stands before a state.
+const SIGNS: [&str; 4] = ["+ ", "~ ", "- ", "! "];
+
 /// The command line with all words of its help as `translate` gives them; names of values stay, they are what is typed.
 #[must_use]
 pub fn help_in_words(command: Command, translate: &dyn Fn(&str) -> String) -> Command {
@@ -94,15 +97,9 @@ fn argument_in_words(argument: Arg, translate: &dyn Fn(&str) -> String) -> Arg {
     }
 }
 
-/// What the library says by itself: headings, and the command that shows help.
+/// What the library says by itself: headings.
 fn finished(command: Command, translate: &dyn Fn(&str) -> String) -> Command {
-    let mut command = command.mut_subcommands(|verb| {
-        if verb.get_name() == "help" {
-            verb.about(translate("Print this message or the help of the given subcommand(s)"))
-        } else {
-            finished(verb, translate)
-        }
-    });
+    let mut command = command.mut_subcommands(|verb| finished(verb, translate));
     let usage = command.render_usage().to_string();
     let usage = usage.strip_prefix("Usage:").unwrap_or(&usage).trim_start();
     let usage = usage.replace("[OPTIONS]", &translate("[OPTIONS]")).replace("<COMMAND>", &translate("<COMMAND>"));
@@ -126,8 +123,13 @@ fn template(command: &Command, translate: &dyn Fn(&str) -> String) -> String {
     template.trim_end().to_owned() + "{after-help}"
 }
 
-/// A text for people, line by line. Of a line with columns, which begins with blanks, the last column is words; what is
-/// before it is typed as it is.
+/// A text for people, line by line. Of a line with columns, which begins with blanks or a sign, the last column is words; what
+/// is before it is typed as it is.
+#[must_use]
+pub fn text_in_words(text: &str, translate: &dyn Fn(&str) -> String) -> String {
+    lines(text, translate)
+}
+
 fn lines(text: &str, translate: &dyn Fn(&str) -> String) -> String {
     let words = |line: &str| {
         let trimmed = line.trim_start();
@@ -135,7 +137,7 @@ fn lines(text: &str, translate: &dyn Fn(&str) -> String) -> String {
             return line.to_owned();
         }
         let indent = line.len() - trimmed.len();
-        if indent < 2 {
+        if indent < 2 && !SIGNS.iter().any(|sign| line.starts_with(sign)) {
             return translate(line);
         }
         match line.rfind("  ").filter(|at| *at >= indent).and_then(|at| line.split_at_checked(at + 2)) {

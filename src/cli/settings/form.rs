@@ -7,12 +7,14 @@ use std::fmt::Write;
 use serde::Deserialize;
 use tails_server_state::{PortMap, PortMapping, ServiceName};
 use toml::{Spanned, Value};
+use tr::tr;
 
 use super::error::SettingsError;
 
 /// The version that is written, and the only one there is.
 const VERSION: u32 = 1;
 
+// The file may go to other computers: its comments stay as they are.
 const HEADER: &str = "\
 # Settings of Tails Server: what is published, and how. No addresses, keys, passwords or clients are in here: for those there
 # is `tails-server backup`. To bring this about, here or elsewhere: tails-server import-settings FILE
@@ -83,7 +85,10 @@ impl Settings {
         let file: File = toml::from_str(text).map_err(wrong)?;
         let at = |span: std::ops::Range<usize>, why: String| SettingsError::Form { line: line(span.start), why };
         if *file.version.get_ref() != VERSION {
-            return Err(at(file.version.span(), format!("there is no version {}", file.version.get_ref())));
+            return Err(at(
+                file.version.span(),
+                tr!("there is no version {version}", version = file.version.get_ref()),
+            ));
         }
         let mut services = BTreeMap::new();
         for (name, service) in file.services {
@@ -99,7 +104,7 @@ impl Settings {
             for (option, value) in service.options {
                 let at_line = line(option.span().start);
                 let (text, is_bare) = plain(value.get_ref())
-                    .ok_or_else(|| at(value.span(), "an option is text, a number, true or false".to_owned()))?;
+                    .ok_or_else(|| at(value.span(), tr!("an option is text, a number, true or false")))?;
                 options.insert(option.into_inner(), OptionSetting { value: text, is_bare, line: at_line });
             }
             let settings = ServiceSettings { enabled: service.enabled, ports: ports.transpose()?, options };

@@ -27,7 +27,10 @@ pub(super) fn keys(desired: &Desired, observed: &Observed, looked: &Looked) -> V
         findings.push(Finding::new("key-matches-address", severity, looked_at, found).about(name).so(next));
     }
     if findings.is_empty() && !looked.store.keys.is_empty() {
-        let found = format!("it does, for each of {} services", looked.store.keys.len());
+        let found = match looked.store.keys.len() {
+            1 => "it does, for one service".to_owned(),
+            count => format!("it does, for each of {count} services"),
+        };
         findings.push(Finding::new("key-matches-address", Severity::Ok, looked_at, found));
     }
     findings.extend(in_tor(desired, observed, looked));

@@ -41,11 +41,12 @@ fn place(id: &'static str, looked_at: &str, place: &PlaceLook) -> Finding {
         (None, Some((recovery, hint))) => {
             Finding::new(id, Severity::Warning, looked_at, recovery.clone()).so(hint.clone())
         }
-        (None, None) => Finding::new(
-            id,
-            Severity::Ok,
-            looked_at,
-            format!("it can be read, and remembers {} services", place.services),
-        ),
+        (None, None) => {
+            let found = match place.services {
+                1 => "it can be read, and remembers one service".to_owned(),
+                count => format!("it can be read, and remembers {count} services"),
+            };
+            Finding::new(id, Severity::Ok, looked_at, found)
+        }
     }
 }

@@ -39,10 +39,14 @@ pub(super) fn findings(observed: &Observed, looked: &Looked) -> Vec<Finding> {
             Finding::new("tor-version", Severity::Ok, "Tor's version", format!("{version}; nobody advises against it"))
         }
         Some(recommended) => {
-            let which = if recommended.is_empty() { String::new() } else { format!("; recommended are {recommended}") };
+            let upgrade = if recommended.is_empty() {
+                "Upgrade Tor".to_owned()
+            } else {
+                format!("Upgrade Tor; recommended are {recommended}")
+            };
             Finding::new("tor-version", Severity::Warning, "Tor's version", version.clone())
                 .because("the Tor network advises against this version")
-                .so(format!("Upgrade Tor{which}"))
+                .so(upgrade)
         }
     });
     findings.push(clock(observed));
@@ -81,9 +85,11 @@ fn clock(observed: &Observed) -> Finding {
     let Some(skew) = observed.tor.clock_skew else {
         return Finding::new("clock-skew", Severity::Ok, looked_at, "Tor has not complained");
     };
-    let (direction, seconds) = (if skew > 0 { "ahead" } else { "behind" }, skew.unsigned_abs());
+    let seconds = skew.unsigned_abs();
+    let minutes = seconds / 60;
     let severity = if seconds >= MUCH || !observed.tor.is_online() { Severity::Error } else { Severity::Warning };
-    let found = format!("it is {} minutes {direction}", seconds / 60);
+    let found =
+        if skew > 0 { format!("it is {minutes} minutes ahead") } else { format!("it is {minutes} minutes behind") };
     Finding::new("clock-skew", severity, looked_at, found)
         .because("with a wrong clock Tor may not connect, and nobody may find the services")
         .so("Set the clock; in Tails, connect to Tor again")

@@ -23,9 +23,13 @@ pub(super) fn tor_status(observed: &Observed) -> TorStatus {
 /// What Tor said that keeps nothing from working at the moment.
 fn warnings(observed: &Observed) -> Vec<Problem> {
     let skew = observed.tor.clock_skew.map(|seconds| {
-        let (direction, minutes) = (if seconds > 0 { "ahead" } else { "behind" }, seconds.unsigned_abs() / 60);
+        let minutes = seconds.unsigned_abs() / 60;
         Problem {
-            message: format!("the clock of this computer is {minutes} minutes {direction}, Tor says"),
+            message: if seconds > 0 {
+                format!("the clock of this computer is {minutes} minutes ahead, Tor says")
+            } else {
+                format!("the clock of this computer is {minutes} minutes behind, Tor says")
+            },
             hint: Some(
                 "Set the clock; with a wrong one Tor may not connect, and nobody may find the services".to_owned(),
             ),
