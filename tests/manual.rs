@@ -2,11 +2,13 @@
 //! What packages ship of the command line is what it says itself: manual pages in contrib/man and completion scripts in
 //! contrib/completions. And what help, topics and README tell people to type can be typed.
 //!
-//! `TAILS_SERVER_BLESS=1 cargo test --test manual` writes both directories anew.
+//! `TAILS_SERVER_BLESS=1 cargo test --test manual` writes both directories anew, and the sessions in README.md.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 #[path = "manual/page.rs"]
 mod page;
+#[path = "manual/sessions.rs"]
+mod sessions;
 
 use std::collections::BTreeMap;
 use std::fs;

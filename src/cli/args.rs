@@ -293,6 +293,8 @@ pub enum Verb {
 const PUBLISH_HELP: &str = "\
 Examples:
   tails-server publish 8080                    port 8080, to what listens on 127.0.0.1:8080
+  tails-server publish 80:8080 --name web      as port 80, and under a name of your own
+  tails-server publish 80:8080 --name web --persistent --autostart --wait   for good: it is there after every boot
   tails-server publish 80:8080 443:8443        two ports of one service
   tails-server publish 80:[::1]:8080           to a server that listens on IPv6 only
   tails-server publish unix:/run/user/1000/pad.sock   port 80, to a unix socket
@@ -323,7 +325,8 @@ Examples:
 const ENABLE_HELP: &str = "\
 Examples:
   tails-server enable web                remember that it is wanted
-  tails-server enable web --wait --timeout 120   and wait until it is published, two minutes at most
+  tails-server enable web --wait         and wait until it is published
+  tails-server enable web --wait --timeout 120   two minutes at most
   tails-server enable mumble --wait      install, start and publish a service of the catalogue; `tails-server list` has all";
 
 const DISABLE_HELP: &str = "\

@@ -49,7 +49,7 @@ pub(super) async fn check(
         Err(ApiError::Bus(zbus::Error::InputOutput(cause))) if cause.kind() == std::io::ErrorKind::TimedOut => {
             return Err(Failure::NoAnswer(CHECK_PATIENCE));
         }
-        Err(error) => return Err(session.failure(name, error).await),
+        Err(error) => return Err(with_cause(session, name, session.failure(name, error).await).await),
     };
     let CheckAnswer { hsdir, asked_in_vain, visit, visit_milliseconds, problem } = answer;
     let reached = match visit.as_str() {
@@ -86,4 +86,21 @@ pub(super) async fn check(
         }
     }
     Ok(())
+}
+
+/// What the controller knows to be wrong is a better hint than what may be wrong with any service.
+async fn with_cause(session: &Session, name: &ServiceName, failure: Failure) -> Failure {
+    let known = show::service(session, name).await.ok().and_then(|service| service.problem);
+    match (failure, known) {
+        (Failure::Refused { message, because, .. }, Some(problem)) => {
+            let problem = problem.as_str();
+            let hint = tr!(
+                "It is not published: {problem}; `tails-server status {name}` says more",
+                problem = tr!(problem),
+                name
+            );
+            Failure::Refused { message, hint: Some(hint), because }
+        }
+        (failure, _) => failure,
+    }
 }

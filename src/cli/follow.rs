@@ -224,6 +224,8 @@ fn whereabouts(service: &ServiceProperties, tor: &TorProperties) -> Stage {
             }
             None => tr!("installing").into(),
         },
+        // Tor has it, and begins to hand it out.
+        ("publishing", None) if service.uploads_attempted == 0 => "publishing".to_owned().into(),
         ("publishing", None) => {
             let (confirmed, attempted) = (service.uploads_confirmed, service.uploads_attempted);
             Stage {

@@ -158,6 +158,11 @@ fn write(path: &Path, invitation: &Invitation) -> Result<(), Failure> {
     .map_err(failed)
 }
 
+fn is_picture(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| ["png", "svg"].iter().any(|picture| extension.eq_ignore_ascii_case(picture)))
+}
+
 /// What a person has to know of the invitation.
 fn explain(service: &ServiceName, client: &ClientName, invitation: &Invitation, output: Option<&Path>) {
     if let Some(path) = output {
@@ -177,6 +182,10 @@ fn explain(service: &ServiceName, client: &ClientName, invitation: &Invitation, 
             say(&tr!("To end the access: tails-server client remove {service} {client}", service, client));
         }
         Access::Open => {
+            // A password, say, without which the address is of little use.
+            if invitation.details().iter().any(|detail| detail.secrecy() == Secrecy::Secret) {
+                say(&tr!("Whoever reads it can connect: send it only where nobody else can read it."));
+            }
             say(&tr!(
                 "\"{service}\" is open to everybody who knows its address, and the address is in the invitation.",
                 service
@@ -188,5 +197,8 @@ fn explain(service: &ServiceName, client: &ClientName, invitation: &Invitation, 
         // Tor knows no access that ends by itself, so this one does not.
         say(&tr!("`tails-server join` takes it until {expiry}; only `client remove` ends the access itself.", expiry));
     }
-    say(&tr!("They follow it with: tails-server join"));
+    say(&match output.filter(|path| !is_picture(path)).and_then(Path::file_name) {
+        Some(file) => tr!("They follow it with: tails-server join {file}", file = file.display()),
+        None => tr!("They follow it with: tails-server join"),
+    });
 }

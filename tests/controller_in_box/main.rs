@@ -16,6 +16,7 @@ mod mumble;
 mod reach;
 mod reached;
 mod rights;
+mod sessions;
 mod system;
 
 use serde_json::Value;

@@ -23,6 +23,7 @@ mod outage;
 mod publish;
 mod removal;
 mod restarts;
+mod sessions;
 mod site;
 mod streams;
 mod wishes;

@@ -24,13 +24,21 @@ pub(crate) enum Place {
 impl Place {
     /// A port on this address; `None` if the machine does not have the address.
     pub(crate) fn tcp(address: impl Into<IpAddr>) -> Option<Self> {
-        let address = address.into();
+        Self::at(SocketAddr::new(address.into(), 0))
+    }
+
+    /// This port on the loopback. The system gives nobody a small one who does not ask for it.
+    pub(crate) fn port(port: u16) -> Self {
+        Self::at((Ipv4Addr::LOCALHOST, port).into()).unwrap_or_else(|| unreachable!("port {port} is not free here"))
+    }
+
+    fn at(address: SocketAddr) -> Option<Self> {
         let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
         let reserved = socket(family, SocketType::STREAM, None).ok()?;
         // A socket that is bound and does not listen keeps the port from everybody but those who set this, too: std does
         // for its listeners, and the system does not for the connections of all the tors around.
         sockopt::set_socket_reuseaddr(&reserved, true).expect("SO_REUSEADDR");
-        bind(&reserved, &SocketAddr::new(address, 0)).ok()?;
+        bind(&reserved, &address).ok()?;
         let address = getsockname(&reserved).expect("the bound address").try_into().expect("an internet address");
         Some(Self::Tcp { address, _reserved: reserved })
     }

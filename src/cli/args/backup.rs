@@ -78,6 +78,8 @@ are two. Remove the services there, then enable them here, or restore with --ena
 
 Examples:
   tails-server restore services.age --dry-run    what it would do
+  tails-server restore services.age --passphrase-file passphrase --dry-run
+  tails-server restore services.age --passphrase-file passphrase --yes   for scripts
   tails-server restore services.age
   tails-server restore services.age --enable     on the computer that takes over
   tails-server restore services.age --replace    back to what was backed up";

@@ -83,7 +83,9 @@ or knows how to take the key out, until `tails-server client remove`.
 Examples:
   tails-server invite web --for alice                     as text, to copy and paste
   tails-server invite web --for alice --expires 7d --qr   and as a QR code, for a week
+  tails-server invite web --for alice --expires 7d --output alice.txt   into a file
   tails-server invite web --for alice --output alice.png
+  tails-server invite mumble --for alice                  with the password of the server in it
   tails-server invite web --for alice --request alice.txt   the answer to her request";
 
 pub(super) const JOIN_HELP: &str = "\
@@ -93,6 +95,7 @@ other users can see it: so an invitation with a secret in it is taken from a fil
 Examples:
   tails-server join invitation.txt       shows what it is, and asks
   tails-server join                      paste it, then press Enter and Ctrl-D
+  tails-server join alice.txt --name chess --yes   under a name of your own, for scripts
   tails-server join - --name chess --yes < invitation.txt";
 
 pub(super) const JOINED_HELP: &str = "\

@@ -61,7 +61,8 @@ from a torrc after publishing its ports, and take it out of the torrc before.
 
 Examples:
   tails-server publish 80:8080 --name web
-  tails-server key import web /var/lib/tor/web";
+  tails-server key import web /var/lib/tor/web       asks you to type the name
+  tails-server key import web vanity-key --yes       for scripts";
 
 const RENEW_HELP: &str = "\
 Examples:

@@ -18,9 +18,13 @@ What is secret is better not written on a command line: give - as the value, and
 
 Examples:
   tails-server set-option web persistence on
+  tails-server set-option web autostart on
   tails-server set-option web client-authorization on
   tails-server set-option web max-streams 100
   tails-server set-option web pow 250:2500
+  tails-server set-option mumble persistence on
+  tails-server set-option mumble autostart on
+  tails-server set-option mumble welcome-message \"Hello\"
   tails-server set-option mumble server-password - < password.txt";
 
 pub(super) const GET_HELP: &str = "\
