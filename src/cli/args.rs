@@ -56,7 +56,7 @@ fn after_help() -> String {
 #[derive(Debug, Parser)]
 #[command(name = "tails-server", version, after_help = after_help(), disable_help_subcommand = true, arg_required_else_help = true)]
 pub struct Arguments {
-    /// Where the controller is: unix:PATH, session or system [default: your own if it runs, or else the system's]
+    /// Where the controller is: unix:PATH, session or system [default: your own if you have one, or else the system's]
     #[arg(long, global = true, value_name = "ADDRESS", env = "TAILS_SERVER_BUS")]
     pub bus: Option<BusAddress>,
 
