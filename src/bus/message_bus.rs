@@ -155,14 +155,14 @@ async fn close(connection: &Connection) {
 
 /// The socket of a bus.
 fn path(address: &Address) -> zbus::Result<PathBuf> {
-    match address.transport() {
-        Transport::Unix(socket) => match socket.path() {
-            UnixSocket::File(path) => Ok(path.clone()),
-            UnixSocket::Abstract(name) => Ok(abstract_path(name)),
-            // A directory is where a server puts its own.
-            _ => Err(zbus::Error::Unsupported),
-        },
-        _ => Err(zbus::Error::Unsupported),
+    // A bus somewhere else is none that anybody needs us on, and a directory is where a server puts its own socket.
+    let Transport::Unix(socket) = address.transport() else { return Err(zbus::Error::Unsupported) };
+    if let UnixSocket::File(path) = socket.path() {
+        Ok(path.clone())
+    } else if let UnixSocket::Abstract(name) = socket.path() {
+        Ok(abstract_path(name))
+    } else {
+        Err(zbus::Error::Unsupported)
     }
 }
 

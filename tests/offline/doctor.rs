@@ -144,7 +144,7 @@ fn where_nothing_is_wrong_it_says_so_with_the_evidence() {
         ("clock-skew", "has not complained"),
         ("disable-network", "0: Tor may use the network"),
         ("tor-bootstrap", "100 % (Done)"),
-        ("key-matches-address", "each of 1 services"),
+        ("key-matches-address", "it does, for one service"),
         ("tor-has-services", "1, and each is one that it was given"),
         ("listener", "somebody does"),
         ("listener-exposed", "none of them"),

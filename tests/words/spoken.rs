@@ -5,12 +5,14 @@ use std::collections::HashSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
 
 use clap::CommandFactory;
 use serde_json::Value;
 use tails_server::cli::{Arguments, Topic, help_in_words};
 
-use crate::harness::Controller;
+use crate::harness::{Controller, PATIENCE};
 use crate::po;
 use crate::source::root;
 
@@ -274,15 +276,23 @@ fn what_happens_is_told_in_german() {
     controller.start();
     let mut command = controller.cli_command(["watch"]);
     let mut watching = command.env(GERMAN.0, GERMAN.1).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let (tell, told) = channel();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let reading = thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| tell.send(line)));
+    let next = || told.recv_timeout(PATIENCE).unwrap();
     // How things are comes first: from then on nothing is missed.
-    assert!(lines.next().unwrap().contains(" Tor "));
+    assert!(next().contains(" Tor "));
     shown(&controller, &["publish", "80:1", "--name", "web", "--wait"], 0);
     shown(&controller, &["remove", "web", "--yes"], 0);
-    let told: Vec<String> = lines.by_ref().take_while(|line| !line.ends_with(" web entfernt")).collect();
-    assert!(told.iter().any(|line| line.ends_with(" web published 4/4, danach 0/0")), "{told:#?}");
+    let mut lines = Vec::new();
+    while !lines.last().is_some_and(|line: &String| line.ends_with(" web entfernt") || line.ends_with(" web removed")) {
+        lines.push(next());
+    }
+    let has = |end: &str| lines.iter().any(|line| line.ends_with(end));
+    assert!(has(" web published 4/4, danach 0/0") && has(" web entfernt"), "{lines:#?}");
     watching.kill().unwrap();
     watching.wait().unwrap();
+    let _ = reading.join();
 }
 
 #[test]

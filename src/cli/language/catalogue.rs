@@ -246,8 +246,8 @@ msgid "Permission denied (os error 13)"
 msgstr "Keine Berechtigung"
 
 #: src/cli/watch.rs
-msgid "{name} was left"
-msgstr "{name} verlassen"
+msgid "{name} was left behind"
+msgstr "{name} zurückgelassen"
 "#;
 
     fn said(text: &str) -> String {
@@ -290,7 +290,7 @@ msgstr "{name} verlassen"
             ),
             ("service \"web\" does not exist any more", "service \"web\" does not exist any more"),
             // One of ours that fits by chance.
-            ("nothing of it was left", "nothing of it was left"),
+            ("nothing of it was left behind", "nothing of it was left behind"),
             ("something: else", "something: else"),
             ("something: ", "something: "),
             (": : : : : : : : : : : : ", ": : : : : : : : : : : : "),
