@@ -18,6 +18,9 @@ const FIRST: u16 = 10_000;
 /// Where the search ends if the system's ephemeral range begins too low to stay below it.
 const LIMIT: u16 = 60_000;
 
+/// Where servers of the catalogue listen, beside which a network may run.
+const OTHERS: [u16; 3] = [22_000, 22_022, 64_738];
+
 /// Blocks of this process so far, so that the next one need not search.
 static CLAIMED: AtomicU16 = AtomicU16::new(0);
 
@@ -55,6 +58,9 @@ impl PortBlock {
     }
 
     fn try_claim(first: u16) -> Option<Self> {
+        if OTHERS.iter().any(|port| (first..first + BLOCK_SIZE).contains(port)) {
+            return None;
+        }
         let lock = TcpListener::bind((Ipv4Addr::LOCALHOST, first)).ok()?;
         // Tors of a process that was killed may live a moment longer than its lock.
         let all_free =
@@ -79,6 +85,13 @@ mod tests {
         let mut firsts: Vec<_> = blocks.iter().map(|block| block.first).collect();
         firsts.sort_unstable();
         assert!(firsts.windows(2).all(|pair| pair[1] - pair[0] >= BLOCK_SIZE), "{firsts:?}");
+    }
+
+    #[test]
+    fn no_block_is_in_the_way_of_a_server_of_the_catalogue() {
+        for first in [21_985, 22_000] {
+            assert!(PortBlock::try_claim(first).is_none(), "{first}");
+        }
     }
 
     #[test]
