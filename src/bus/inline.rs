@@ -2,7 +2,8 @@
 //! An interface whose calls are carried out one after the other, in their order.
 //!
 //! For connections that one client has to itself: with a task for each call, a client that asks and does not read the
-//! answers would fill our memory; like this, it waits for itself.
+//! answers would fill our memory; like this, it waits for itself. The standard interfaces are zbus' own, and still have a task
+//! for each call: whoever has such a connection is the person themselves, or root.
 
 use std::collections::HashMap;
 use std::fmt::Write;
