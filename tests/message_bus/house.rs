@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use futures_util::StreamExt;
 use tails_server::bus::api::{BUS_NAME, ManagerProxy};
 use tempfile::TempDir;
 use tornet::wait_until;
@@ -133,8 +134,16 @@ pub(crate) async fn manager(connection: &Connection) -> ManagerProxy<'static> {
 /// Waits until the controller has its name.
 pub(crate) async fn until_named(connection: &Connection) {
     let bus = zbus::fdo::DBusProxy::new(connection).await.unwrap();
-    while !bus.name_has_owner(BUS_NAME.try_into().unwrap()).await.unwrap() {
-        // The bus tells of names by signals, too, and of one that is there already it does not.
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    // First: what comes between the question and its answer is told, too.
+    let mut owners = bus.receive_name_owner_changed().await.unwrap();
+    if bus.name_has_owner(BUS_NAME.try_into().unwrap()).await.unwrap() {
+        return;
+    }
+    loop {
+        let changed = owners.next().await.unwrap();
+        let changed = changed.args().unwrap();
+        if changed.name().as_str() == BUS_NAME && changed.new_owner().is_some() {
+            return;
+        }
     }
 }
