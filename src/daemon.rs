@@ -6,6 +6,7 @@ mod lifecycle;
 mod logging;
 mod repertoire;
 mod settings;
+mod supervision;
 
 use std::process::ExitCode;
 

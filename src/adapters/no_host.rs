@@ -3,7 +3,7 @@
 
 use tails_server_state::ServiceName;
 
-use crate::controller::{Generation, Host, HostAct, HostError};
+use crate::controller::{Generation, Host, HostAct, HostError, Repertoire};
 
 /// No host: nothing can be installed, and nothing is told.
 #[derive(Debug, Clone, Copy)]
@@ -13,4 +13,6 @@ impl Host for NoHost {
     async fn carry_out(&self, _: Generation, _: ServiceName, act: HostAct) -> Result<(), HostError> {
         Err(HostError::Refused { act: act.kind(), why: "it runs for one person alone".to_owned() })
     }
+
+    fn offer(&self, _: &Repertoire) {}
 }

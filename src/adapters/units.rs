@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 
 pub use self::places::UnitsPlaces;
 
-use self::keeper::{Command, Current, Keeper};
+use self::keeper::{Command, Current, Described, Keeper};
 use self::progress::Watching;
 use self::systemd::{JobRemovedStream, ManagerProxy, understand};
 use crate::controller::{ActKind, Fact, Generation, Host, HostAct, HostError, HostFact, Repertoire};
@@ -34,6 +34,7 @@ pub struct Units {
     places: Arc<UnitsPlaces>,
     current: watch::Receiver<Option<Current>>,
     commands: mpsc::Sender<Command>,
+    described: watch::Sender<Described>,
     facts: mpsc::Sender<Fact>,
 }
 
@@ -44,8 +45,9 @@ impl Units {
         let places = Arc::new(places);
         let (tell_current, current) = watch::channel(None);
         let (commands, asked) = mpsc::channel(COMMANDS_WAITING);
-        let keeper = Keeper::new(Arc::clone(&places), repertoire, facts.clone(), tell_current, asked);
-        (Self { places, current, commands, facts }, tokio::spawn(keeper.run()))
+        let (described, descriptions) = watch::channel(keeper::described(repertoire));
+        let keeper = Keeper::new(Arc::clone(&places), descriptions, facts.clone(), tell_current, asked);
+        (Self { places, current, commands, described, facts }, tokio::spawn(keeper.run()))
     }
 
     async fn run_act(&self, current: &Current, service: &ServiceName, act: &HostAct) -> Result<(), HostError> {
@@ -116,6 +118,10 @@ impl Host for Units {
             return Err(HostError::ConnectionLost);
         }
         result
+    }
+
+    fn offer(&self, repertoire: &Repertoire) {
+        self.described.send_replace(keeper::described(repertoire));
     }
 }
 

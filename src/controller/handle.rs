@@ -25,7 +25,8 @@ use crate::controller::status::Snapshot;
 pub struct Controller {
     requests: mpsc::Sender<Request>,
     pictures: watch::Receiver<Arc<Snapshot>>,
-    repertoire: Arc<Repertoire>,
+    repertoire: watch::Receiver<Arc<Repertoire>>,
+    heartbeats: mpsc::Sender<oneshot::Sender<()>>,
     surroundings: Arc<Surroundings>,
 }
 
@@ -85,6 +86,8 @@ pub(super) enum Request {
     AwaitInstall(ServiceName, oneshot::Sender<Result<(), RequestError>>),
     /// Answer once what is remembered to be uninstalled is.
     AwaitUninstall(ServiceName, oneshot::Sender<Result<(), RequestError>>),
+    /// Other services can be had; answered once the loop has them.
+    Offer(Arc<Repertoire>, oneshot::Sender<()>),
     /// What it does and would do, in words.
     Explain(oneshot::Sender<Vec<Intention>>),
     /// What Tor answers when it is asked how it is.
@@ -129,9 +132,10 @@ impl Controller {
     pub(super) fn new(
         requests: mpsc::Sender<Request>,
         pictures: watch::Receiver<Arc<Snapshot>>,
-        repertoire: Arc<Repertoire>,
+        repertoire: watch::Receiver<Arc<Repertoire>>,
+        heartbeats: mpsc::Sender<oneshot::Sender<()>>,
     ) -> Self {
-        Self { requests, pictures, repertoire, surroundings: Arc::default() }
+        Self { requests, pictures, repertoire, heartbeats, surroundings: Arc::default() }
     }
 
     /// Remembers a new service, with a new key, and whether it is wanted. The same wishes under the same name are
@@ -158,7 +162,7 @@ impl Controller {
     /// # Errors
     /// There is no such service, it can not be had here, or it could not be made durable.
     pub async fn enable(&self, name: ServiceName) -> Result<Change, RequestError> {
-        let repertoire = Arc::clone(&self.repertoire);
+        let repertoire = self.repertoire();
         self.remember(About::Service(name.clone()), move |store| remember::enable(store, &repertoire, &name)).await
     }
 
@@ -172,7 +176,7 @@ impl Controller {
         option: String,
         text: OptionText,
     ) -> Result<Change, RequestError> {
-        let repertoire = Arc::clone(&self.repertoire);
+        let repertoire = self.repertoire();
         let about = About::Service(name.clone());
         self.remember(about, move |store| options::set(store, &repertoire, &name, &option, &text)).await
     }
@@ -182,7 +186,7 @@ impl Controller {
     /// # Errors
     /// There is no such service or option, or it could not be made durable.
     pub async fn reset_option(&self, name: ServiceName, option: String) -> Result<Change, RequestError> {
-        let repertoire = Arc::clone(&self.repertoire);
+        let repertoire = self.repertoire();
         let about = About::Service(name.clone());
         self.remember(about, move |store| options::reset(store, &repertoire, &name, &option)).await
     }
@@ -192,7 +196,7 @@ impl Controller {
     /// # Errors
     /// There is no such service, or the store can not be read.
     pub async fn options(&self, name: ServiceName) -> Result<Vec<OptionReport>, RequestError> {
-        let (repertoire, picture) = (Arc::clone(&self.repertoire), self.snapshot());
+        let (repertoire, picture) = (self.repertoire(), self.snapshot());
         self.remember(About::Nothing, move |store| options::all(store, &repertoire, &picture, &name)).await
     }
 
@@ -201,7 +205,7 @@ impl Controller {
     /// # Errors
     /// There is no such service, or the store can not be read.
     pub async fn connection_info(&self, name: ServiceName) -> Result<ConnectionReport, RequestError> {
-        let (repertoire, picture) = (Arc::clone(&self.repertoire), self.snapshot());
+        let (repertoire, picture) = (self.repertoire(), self.snapshot());
         self.remember(About::Nothing, move |store| options::connection(store, &repertoire, &picture, &name)).await
     }
 
@@ -216,7 +220,7 @@ impl Controller {
         if remembered.is_some_and(|service| !service.record.kind().is_described()) {
             return Err(RequestError::NothingToInstall(name));
         }
-        let descriptor = remember::find_descriptor(&self.repertoire, &name)?;
+        let descriptor = remember::find_descriptor(&self.repertoire(), &name)?;
         if descriptor.needs_root().is_none() {
             return Err(RequestError::NothingToInstall(name));
         }
@@ -243,7 +247,7 @@ impl Controller {
     /// # Errors
     /// There is nothing to uninstall, the service is enabled, or it could not be made durable.
     pub async fn uninstall(&self, name: ServiceName) -> Result<Change, RequestError> {
-        let (repertoire, of) = (Arc::clone(&self.repertoire), name.clone());
+        let (repertoire, of) = (self.repertoire(), name.clone());
         self.remember(About::Service(name), move |store| remember::uninstall(store, &repertoire, &of)).await
     }
 
@@ -263,7 +267,7 @@ impl Controller {
     /// # Errors
     /// There is no such service, or it could not be forgotten durably.
     pub async fn remove(&self, name: ServiceName) -> Result<Change, RequestError> {
-        let repertoire = Arc::clone(&self.repertoire);
+        let repertoire = self.repertoire();
         self.remember(About::Service(name.clone()), move |store| remember::remove(store, &repertoire, &name)).await
     }
 
@@ -272,7 +276,7 @@ impl Controller {
     /// # Errors
     /// There is no such service, the wishes contradict one another, or they could not be made durable.
     pub async fn change(&self, name: ServiceName, change: RecordChange) -> Result<Change, RequestError> {
-        let repertoire = Arc::clone(&self.repertoire);
+        let repertoire = self.repertoire();
         let about = About::Service(name.clone());
         self.remember(about, move |store| remember::change(store, &repertoire, &name, change)).await
     }
@@ -444,7 +448,7 @@ impl Controller {
     /// The units and the packages of a described service, alternatives too; none of a port that is published as it is.
     #[must_use]
     pub fn parts(&self, name: &ServiceName) -> (Vec<String>, Vec<String>) {
-        let Ok(descriptor) = self.repertoire.find(name) else { return Default::default() };
+        let Ok(descriptor) = self.repertoire().find(name) else { return Default::default() };
         let units = descriptor.unit.iter().flat_map(|unit| unit.name.iter()).map(ToString::to_string);
         let packages = descriptor.install.packages.iter().flat_map(|one| one.iter()).map(ToString::to_string);
         (units.collect(), packages.collect())
@@ -464,13 +468,37 @@ impl Controller {
         pictures
     }
 
+    /// These are the services that can be had from now on. What their descriptors changed is done, and what failed
+    /// before is tried anew.
+    ///
+    /// # Errors
+    /// The loop has ended.
+    pub async fn offer(&self, repertoire: Arc<Repertoire>) -> Result<(), RequestError> {
+        let theirs = Arc::clone(&repertoire);
+        // A descriptor may have got a secret more.
+        let secrets = move |store: &Store| {
+            remember::make_secrets(store, &theirs);
+            Ok(())
+        };
+        self.remember(About::Nothing, secrets).await?;
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Offer(repertoire, reply)).await.map_err(|_| RequestError::Stopping)?;
+        answer.await.map_err(|_| RequestError::Stopping)
+    }
+
+    /// Returns once the loop has come round; `false` if it has ended. A disk that hangs does not keep it.
+    pub async fn beats(&self) -> bool {
+        let (reply, answer) = oneshot::channel();
+        self.heartbeats.send(reply).await.is_ok() && answer.await.is_ok()
+    }
+
     /// Returns once the loop takes no more requests.
     pub async fn ended(&self) {
         self.requests.closed().await;
     }
 
     pub(super) fn repertoire(&self) -> Arc<Repertoire> {
-        Arc::clone(&self.repertoire)
+        self.repertoire.borrow().clone()
     }
 
     pub(super) async fn remember<A: Send + 'static>(

@@ -50,11 +50,13 @@ const REMEMBER_PATIENCE: Duration = Duration::from_secs(1);
 pub struct Reactor<T, L, H> {
     store: Arc<Store>,
     repertoire: Arc<Repertoire>,
+    offers: watch::Sender<Arc<Repertoire>>,
     tor: Arc<T>,
     host: Arc<H>,
     listening: L,
     facts: mpsc::Receiver<Fact>,
     requests: mpsc::Receiver<Request>,
+    heartbeats: mpsc::Receiver<oneshot::Sender<()>>,
     stop: oneshot::Receiver<()>,
     pictures: watch::Sender<Arc<Snapshot>>,
     desired: Desired,
@@ -117,15 +119,20 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
         let store_problems = store_problems(&store);
         let (pictures, seen) = watch::channel(Arc::new(status(&desired, &observed, &store_problems)));
         let (ask, requests) = mpsc::channel(REQUESTS_WAITING);
+        let (offers, offered) = watch::channel(Arc::clone(&repertoire));
+        // Whoever waits for a beat waits for the one before, too.
+        let (beat, heartbeats) = mpsc::channel(1);
         let (end, stop) = oneshot::channel();
         let reactor = Self {
             store,
-            repertoire: Arc::clone(&repertoire),
+            repertoire,
+            offers,
             tor: Arc::new(tor),
             host: Arc::new(host),
             listening,
             facts,
             requests,
+            heartbeats,
             stop,
             pictures,
             desired,
@@ -145,7 +152,7 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
             outdated: BTreeSet::new(),
             store_problems,
         };
-        (reactor, Controller::new(ask, seen, repertoire), Stop(end))
+        (reactor, Controller::new(ask, seen, offered, beat), Stop(end))
     }
 
     /// Runs until stopped, then withdraws what is published. It ends unasked, too, when a task of its own died: then
@@ -169,6 +176,7 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
                 Some(remembered) = self.remembering.join_next() => self.remembered(remembered),
                 Some(ended) = self.checks.join_next() => self.checked(ended),
                 Some(ended) = self.surveys.join_next() => Self::surveyed(ended),
+                Some(beat) = self.heartbeats.recv() => { let _ = beat.send(()); true }
                 Some(request) = self.requests.recv(), if self.remembering.is_empty() => self.take(request),
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.release_held(),
             };
@@ -242,6 +250,11 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
             Request::Install(name) => self.install(name),
             Request::AwaitInstall(name, reply) => self.await_install(name, reply),
             Request::AwaitUninstall(name, reply) => self.await_uninstall(name, reply),
+            Request::Offer(repertoire, reply) => {
+                self.offer(repertoire);
+                // Who asked may have gone.
+                let _ = reply.send(());
+            }
             Request::Explain(reply) => drop(reply.send(self.explain())),
             Request::Survey(reply) => self.survey(reply),
             Request::Examine(looked, reply) => drop(reply.send(self.examine(&looked))),
@@ -258,6 +271,17 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
             },
         }
         true
+    }
+
+    /// Other services can be had: wishes are seen anew, and whatever failed is worth another try.
+    fn offer(&mut self, repertoire: Arc<Repertoire>) {
+        self.host.offer(&repertoire);
+        self.offers.send_replace(Arc::clone(&repertoire));
+        self.repertoire = repertoire;
+        self.desired = Desired::of(&self.store, &self.repertoire);
+        self.recall_unwanted();
+        let names: Vec<_> = self.desired.services().map(|(name, _)| name.clone()).collect();
+        names.iter().for_each(|name| self.pardon_act(name));
     }
 
     fn check_request(&self, service: &StoredService, visit: Visit) -> CheckRequest {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use tails_server_state::{Persistence, Store, StoreError, StoreLayout};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
@@ -24,6 +25,7 @@ use crate::daemon::directories::{self, DirectoryError};
 use crate::daemon::logging::{self, LogFilterError};
 use crate::daemon::repertoire;
 use crate::daemon::settings::{ControlSetting, Settings, SettingsError};
+use crate::daemon::supervision::{self, Reloading};
 use crate::sim::Machine;
 use crate::torctl::{Credentials, Password};
 
@@ -89,6 +91,7 @@ impl DaemonError {
 /// Runs the controller until it is told to end.
 pub(super) fn run(settings: &Settings) -> Result<(), DaemonError> {
     logging::begin(&settings.log).map_err(|cause| DaemonError::Log { filter: settings.log.clone(), cause })?;
+    keep_memory_private(settings.user)?;
     directories::prepare(&settings.state_directory)?;
     directories::prepare(&settings.runtime_directory)?;
     let credentials = credentials(settings)?;
@@ -99,9 +102,22 @@ pub(super) fn run(settings: &Settings) -> Result<(), DaemonError> {
     ended
 }
 
+/// Keys are in it: it is not written to disk when we crash, or systemd's watchdog ends us.
+fn keep_memory_private(user: bool) -> io::Result<()> {
+    if user {
+        // What other programs of one person may see of us, they find in that person's files as well.
+        let none = Rlimit { current: Some(0), maximum: Some(0) };
+        return Ok(setrlimit(Resource::Core, none)?);
+    }
+    // Nor does any other program see it, but root's.
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
 async fn live(settings: &Settings, credentials: Credentials) -> Result<(), DaemonError> {
     // Before anything else: a signal during the start must end the controller in order, too.
     let end = EndSignals::listen()?;
+    let reloading = Reloading::listen()?;
+    let reach = if settings.user && !settings.simulate { HostReach::None } else { HostReach::Full };
     let store = Arc::new(open_store(settings)?);
     // Closing it waits for the disk: that comes last, when everything is withdrawn and every client has its answer.
     let _closed_last = Arc::clone(&store);
@@ -110,12 +126,12 @@ async fn live(settings: &Settings, credentials: Credentials) -> Result<(), Daemo
     if settings.simulate {
         warn!("simulating: nothing is published");
         // Where all is simulated, so is the host.
-        let repertoire = Arc::new(repertoire::load(&settings.services, HostReach::Full));
+        let repertoire = Arc::new(repertoire::load(&settings.services, reach));
         let machine = Machine::new(facts).with_services(&repertoire);
         let ports = (machine.tor(), machine.listening(), machine.host());
         let running = Reactor::new(store, repertoire, ports, incoming);
         tokio::spawn(async move { tokio::join!(machine.start_host(), machine.start_tor()) });
-        return serve(settings, running, faces, end, std::future::pending()).await;
+        return serve(settings, running, faces, (end, reloading, reach), std::future::pending()).await;
     }
     let (tor, mut tor_task) = ControlPort::start(control_source(settings), credentials, facts.clone());
     let (listening, mut listening_task) = SocketTables::start(facts.clone());
@@ -127,11 +143,11 @@ async fn live(settings: &Settings, credentials: Credentials) -> Result<(), Daemo
     };
     let served = if settings.user {
         drop(facts);
-        let repertoire = Arc::new(repertoire::load(&settings.services, HostReach::None));
+        let repertoire = Arc::new(repertoire::load(&settings.services, reach));
         let running = Reactor::new(store, repertoire, (tor, listening, NoHost), incoming);
-        serve(settings, running, faces, end, adapters).await
+        serve(settings, running, faces, (end, reloading, reach), adapters).await
     } else {
-        let repertoire = Arc::new(repertoire::load(&settings.services, HostReach::Full));
+        let repertoire = Arc::new(repertoire::load(&settings.services, reach));
         let places = UnitsPlaces::of_system(&settings.runtime_directory);
         let (host, mut host_task) = Units::start(places, &repertoire, facts);
         let running = Reactor::new(store, repertoire, (tor, listening, host), incoming);
@@ -141,7 +157,7 @@ async fn live(settings: &Settings, credentials: Credentials) -> Result<(), Daemo
                 _ = &mut host_task => "the task that speaks with systemd",
             }
         };
-        let served = serve(settings, running, faces, end, adapters).await;
+        let served = serve(settings, running, faces, (end, reloading, reach), adapters).await;
         host_task.abort();
         served
     };
@@ -180,12 +196,15 @@ async fn serve<T: Tor, L: Listening, H: Host>(
     settings: &Settings,
     (reactor, controller, stop): (Reactor<T, L, H>, Controller, Stop),
     faces: Faces,
-    mut end: EndSignals,
+    (mut end, reloading, reach): (EndSignals, Reloading, HostReach),
     adapters: impl Future<Output = &'static str>,
 ) -> Result<(), DaemonError> {
     let mut reactor = tokio::spawn(reactor.run());
+    let controller = controller.in_surroundings(surroundings(settings));
+    let alive = supervision::keep_alive(controller.clone());
+    let reloading = reloading.keep(controller.clone(), settings.services.clone(), reach);
     let serving = tokio::select! {
-        serving = faces.begin(controller.in_surroundings(surroundings(settings))) => serving,
+        serving = faces.begin(controller) => serving,
         // A bus that does not answer holds up nobody who ends us.
         signal = end.next() => {
             info!(signal, "ending");
@@ -194,7 +213,7 @@ async fn serve<T: Tor, L: Listening, H: Host>(
             return Ok(());
         }
     };
-    notify(&[sd_notify::NotifyState::Ready]);
+    supervision::ready();
     info!("ready");
     let ended = tokio::select! {
         signal = end.next() => {
@@ -204,8 +223,10 @@ async fn serve<T: Tor, L: Listening, H: Host>(
         // Without the loop nothing would be mended, without an adapter its last facts would be taken for true.
         _ = &mut reactor => return Err(DaemonError::Died("the loop")),
         task = adapters => Err(DaemonError::Died(task)),
+        never = alive => match never {},
+        never = reloading => match never {},
     };
-    notify(&[sd_notify::NotifyState::Stopping]);
+    supervision::stopping();
     stop.stop();
     tokio::select! {
         died = &mut reactor => if died.is_err() { return Err(DaemonError::Died("the loop")) },
@@ -304,11 +325,4 @@ fn credentials(settings: &Settings) -> Result<Credentials, DaemonError> {
         }
     };
     Ok(Credentials { cookie_file: settings.control_cookie_file.clone(), password })
-}
-
-/// Tells systemd, where there is one.
-fn notify(states: &[sd_notify::NotifyState<'_>]) {
-    if let Err(cause) = sd_notify::notify(states) {
-        warn!(%cause, "cannot tell systemd");
-    }
 }

@@ -54,6 +54,13 @@ impl Host for SimulatedHost {
         let acting = tokio::spawn(carry_out(self.0.clone(), name, act));
         acting.await.unwrap_or(Err(HostError::ConnectionLost))
     }
+
+    fn offer(&self, repertoire: &Repertoire) {
+        let mut inner = self.0.lock();
+        for (name, server) in servers(repertoire) {
+            inner.servers.entry(name).or_insert(server);
+        }
+    }
 }
 
 async fn carry_out(machine: Machine, name: ServiceName, act: HostAct) -> Result<(), HostError> {

@@ -47,6 +47,7 @@ mod places;
 mod plan;
 mod settings;
 mod simulated;
+mod supervised;
 mod terminal;
 mod trust;
 mod words;

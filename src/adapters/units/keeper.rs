@@ -44,9 +44,12 @@ pub(super) struct Command {
     pub(super) looked: oneshot::Sender<()>,
 }
 
+/// The services that a descriptor says something about.
+pub(super) type Described = BTreeMap<ServiceName, Hosted>;
+
 /// A service that the host runs.
-#[derive(Debug, Clone)]
-struct Hosted {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Hosted {
     /// What it takes to be installed; `None` if no descriptor says so any more.
     needs: Option<Needs>,
     /// The names that its unit may have; none if it has no unit.
@@ -55,8 +58,7 @@ struct Hosted {
 
 pub(super) struct Keeper {
     places: Arc<UnitsPlaces>,
-    /// Those that a descriptor says something about.
-    described: BTreeMap<ServiceName, Hosted>,
+    described: watch::Receiver<Described>,
     /// Those and, since this connection began, what else the helper has left something of.
     services: BTreeMap<ServiceName, Hosted>,
     facts: mpsc::Sender<Fact>,
@@ -94,17 +96,12 @@ type Changes = Pin<Box<dyn Stream<Item = ServiceName> + Send>>;
 impl Keeper {
     pub(super) fn new(
         places: Arc<UnitsPlaces>,
-        repertoire: &Repertoire,
+        described: watch::Receiver<Described>,
         facts: mpsc::Sender<Fact>,
         current: watch::Sender<Option<Current>>,
         commands: mpsc::Receiver<Command>,
     ) -> Self {
-        let services = repertoire.hosted().map(|(name, descriptor, _)| {
-            let hosted = Hosted { needs: Some(Needs::of(&name, &descriptor)), units: units(&descriptor) };
-            (name, hosted)
-        });
-        let described: BTreeMap<_, _> = services.collect();
-        let services = described.clone();
+        let services = BTreeMap::new();
         Self { places, described, services, facts, current, commands, generation: Generation::default() }
     }
 
@@ -152,12 +149,12 @@ impl Keeper {
         let bus = DBusProxy::new(&connection).await?;
         let mut owners = bus.receive_name_owner_changed_with_args(&[(0, SYSTEMD)]).await?;
         manager.subscribe().await?;
-        self.services = self.described.clone();
+        self.services = self.described.borrow_and_update().clone();
         // What nobody describes any more may run all the same, and can be withdrawn.
         for name in self.places.left_behind().await {
             self.services.entry(name).or_insert(Hosted { needs: None, units: Vec::new() });
         }
-        let mut units = self.watch_units(&connection, &manager).await?;
+        let mut units = watch_units(&connection, &manager, &self.services).await?;
         let mut jobs = manager.receive_job_removed().await?;
         info!("connected to systemd");
         // Before anything is told: what is told is acted on at once.
@@ -187,6 +184,11 @@ impl Keeper {
                         self.look(&connection, vec![name]).await?;
                     }
                 }
+                Ok(()) = self.described.changed() => {
+                    let changed = self.describe();
+                    units.extend(watch_units(&connection, &manager, &changed).await?);
+                    self.look(&connection, changed.into_keys().collect()).await?;
+                }
                 // It starts anew, and has forgotten that we listen.
                 _ = owners.next() => return Err(End::Gone),
             }
@@ -203,29 +205,20 @@ impl Keeper {
         self.facts.send(Fact::Host(self.generation, fact)).await.map_err(|_| LoopEnded)
     }
 
-    /// All changes of the units of all services.
-    async fn watch_units(
-        &self,
-        connection: &zbus::Connection,
-        manager: &ManagerProxy<'_>,
-    ) -> zbus::Result<stream::SelectAll<Changes>> {
-        let mut changes: Vec<Changes> = Vec::new();
+    /// Takes over what is described from now on; what has changed by that.
+    fn describe(&mut self) -> Described {
+        let described = self.described.borrow_and_update().clone();
+        let is_known = |(name, hosted): &(&ServiceName, &Hosted)| self.services.get(*name) == Some(*hosted);
+        let mut changed: Described =
+            described.iter().filter(|it| !is_known(it)).map(|(name, hosted)| (name.clone(), hosted.clone())).collect();
+        // What nobody describes any more may run all the same, and can be withdrawn.
         for (name, hosted) in &self.services {
-            for unit in &hosted.units {
-                let path = manager.load_unit(unit).await?;
-                let rule = MatchRule::builder()
-                    .msg_type(zbus::message::Type::Signal)
-                    .sender(SYSTEMD)
-                    .interface("org.freedesktop.DBus.Properties")
-                    .member("PropertiesChanged")
-                    .path(path)
-                    .build()?;
-                let signals = MessageStream::for_match_rule(rule, connection, Some(SIGNALS_WAITING)).await?;
-                let name = name.clone();
-                changes.push(Box::pin(signals.map(move |_| name.clone())));
+            if hosted.needs.is_some() && !described.contains_key(name) {
+                changed.insert(name.clone(), Hosted { needs: None, units: hosted.units.clone() });
             }
         }
-        Ok(stream::select_all(changes))
+        self.services.extend(changed.clone());
+        changed
     }
 
     /// Looks at services, and tells how they are.
@@ -273,6 +266,40 @@ impl Keeper {
         let (probes, last_words) = outcome.map(|outcome| (outcome.probes, outcome.log)).unwrap_or_default();
         Ok(HostedService { installed, unit: state, applied, probes, last_words })
     }
+}
+
+/// What the descriptors say of the services that the host runs.
+pub(super) fn described(repertoire: &Repertoire) -> Described {
+    let services = repertoire.hosted().map(|(name, descriptor, _)| {
+        let hosted = Hosted { needs: Some(Needs::of(&name, &descriptor)), units: units(&descriptor) };
+        (name, hosted)
+    });
+    services.collect()
+}
+
+/// All changes of the units of these services.
+async fn watch_units(
+    connection: &zbus::Connection,
+    manager: &ManagerProxy<'_>,
+    services: &Described,
+) -> zbus::Result<stream::SelectAll<Changes>> {
+    let mut changes: Vec<Changes> = Vec::new();
+    for (name, hosted) in services {
+        for unit in &hosted.units {
+            let path = manager.load_unit(unit).await?;
+            let rule = MatchRule::builder()
+                .msg_type(zbus::message::Type::Signal)
+                .sender(SYSTEMD)
+                .interface("org.freedesktop.DBus.Properties")
+                .member("PropertiesChanged")
+                .path(path)
+                .build()?;
+            let signals = MessageStream::for_match_rule(rule, connection, Some(SIGNALS_WAITING)).await?;
+            let name = name.clone();
+            changes.push(Box::pin(signals.map(move |_| name.clone())));
+        }
+    }
+    Ok(stream::select_all(changes))
 }
 
 /// The names that the unit of a service may have.

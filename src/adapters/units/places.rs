@@ -133,7 +133,7 @@ impl UnitsPlaces {
 }
 
 /// What has to be there for a service to count as installed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Needs {
     name: ServiceName,
     packages: Vec<Vec<String>>,

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use tails_server_state::ServiceName;
 
 use crate::controller::observed::Generation;
+use crate::controller::repertoire::Repertoire;
 use crate::controller::wishes::Wishes;
 
 /// The host, as far as the loop acts on it.
@@ -22,6 +23,10 @@ pub trait Host: Send + Sync + 'static {
         service: ServiceName,
         act: HostAct,
     ) -> impl Future<Output = Result<(), HostError>> + Send;
+
+    /// These are the services that can be had from now on. How those are that are new is told as
+    /// [`HostFact::Service`], on the same connection.
+    fn offer(&self, repertoire: &Repertoire);
 }
 
 /// What the host can do for a service.
