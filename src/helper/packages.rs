@@ -109,7 +109,7 @@ pub(super) fn repair(report: &Report) -> Result<(), Error> {
     patiently(report, || {
         // What half of was unpacked first: whatever depends on it can not be configured, and apt fails at that before it comes
         // to unpack the other half. What fails here says so again when apt runs.
-        let half = in_state(&["half-installed"])?;
+        let half = half_unpacked()?;
         if !half.is_empty() {
             unless_locked(APT_GET, &[&["--reinstall"], MENDING, &words("install", false, &half)].concat())?;
         }
@@ -129,6 +129,18 @@ fn unless_locked(program: &str, arguments: &[&str]) -> Result<(), Error> {
         Some(holder) if !answer.status.success() => Err(Error::Locked(holder)),
         Some(_) | None => Ok(()),
     }
+}
+
+/// The packages that dpkg can do nothing with before they are unpacked again. After a power cut one may be called unpacked,
+/// and still be marked.
+fn half_unpacked() -> Result<Vec<String>, Error> {
+    let all = attempt(DPKG_QUERY, &["--show", "--showformat=${db:Status-Status} ${db:Status-Eflag} ${Package}\n"])?;
+    let packages = all.stdout.lines().filter_map(|line| {
+        let (state, rest) = line.split_once(' ')?;
+        let (mark, name) = rest.split_once(' ')?;
+        (state == "half-installed" || mark == "reinstreq").then(|| name.to_owned())
+    });
+    Ok(packages.collect())
 }
 
 /// The packages in one of these states, in their order.

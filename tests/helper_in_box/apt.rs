@@ -161,6 +161,21 @@ fn what_somebody_left_half_installed_is_configured_and_does_not_start() {
 }
 
 #[test]
+fn what_a_power_cut_left_marked_as_to_be_unpacked_again_is_unpacked_again() {
+    if !may_boot("what_a_power_cut_left_marked_as_to_be_unpacked_again_is_unpacked_again") {
+        return;
+    }
+    let [.., newest] = Release::ALL;
+    let Some(host) = Host::boot(newest, Options::new()) else { return };
+    host.done("install", SERVICE);
+    for state in ["half-installed", "unpacked"] {
+        let script = format!("/^Package: ngircd$/,/^$/ s/^Status: .*/Status: install reinstreq {state}/");
+        host.run(&["sed", "--in-place", &script, "/var/lib/dpkg/status"]);
+        host.done("install", SERVICE);
+    }
+}
+
+#[test]
 fn a_package_that_can_not_be_configured_is_named_and_is_in_nobody_elses_way() {
     if !may_boot("a_package_that_can_not_be_configured_is_named_and_is_in_nobody_elses_way") {
         return;
