@@ -14,6 +14,7 @@ mod hook;
 mod install;
 mod keys;
 mod last_words;
+mod leavings;
 mod ledger;
 mod locks;
 mod mounts;

@@ -12,30 +12,50 @@ use super::hook::Hook;
 use super::ledger::Ledger;
 use super::places::{DESCRIPTORS, KEPT, LEDGERS, STATE};
 use super::report::Report;
-use super::{apply, install, uninstall, withdraw};
+use super::{apply, install, leavings, uninstall, withdraw};
 use crate::descriptor::{Catalog, Origin, ServiceDescriptor, Source, Trust};
 
 /// Do one of the few things that need root, for one service. Started by systemd for the controller.
 #[derive(Debug, clap::Parser)]
 #[command(name = "tails-server-helper", version)]
 pub(super) struct Arguments {
-    /// What to do
-    #[arg(value_enum)]
-    act: Act,
-    /// The service
-    name: ServiceName,
+    #[command(subcommand)]
+    verb: Verb,
 }
 
-/// What can be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Act {
+/// What can be asked for.
+#[derive(Debug, Clone, clap::Subcommand)]
+enum Verb {
     /// Install what the service needs; nothing of it starts
-    Install,
+    Install {
+        /// The service
+        name: ServiceName,
+    },
     /// Configure, confine and start the server as people wish
-    Apply,
+    Apply {
+        /// The service
+        name: ServiceName,
+    },
     /// Stop the server and undo all that apply did
-    Withdraw,
+    Withdraw {
+        /// The service
+        name: ServiceName,
+    },
     /// Withdraw, delete the data and remove the packages that install brought
+    Uninstall {
+        /// The service
+        name: ServiceName,
+    },
+    /// Print what is to be deleted when Tails Server is purged, which has no helper any more
+    Leavings,
+}
+
+/// What can be done to a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Act {
+    Install,
+    Apply,
+    Withdraw,
     Uninstall,
 }
 
@@ -82,19 +102,29 @@ impl Work {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
-    let service = arguments.name.as_str();
+    match &arguments.verb {
+        Verb::Install { name } => act(Act::Install, name),
+        Verb::Apply { name } => act(Act::Apply, name),
+        Verb::Withdraw { name } => act(Act::Withdraw, name),
+        Verb::Uninstall { name } => act(Act::Uninstall, name),
+        Verb::Leavings => leavings::tell(),
+    }
+}
+
+fn act(act: Act, name: &ServiceName) -> Result<(), Error> {
+    let service = name.as_str();
     // Without a trace: whoever has acts done could fill the memory with names.
     if !is_known(service)? {
-        return match arguments.act {
+        return match act {
             Act::Install | Act::Apply => Err(Error::Unknown(service.to_owned())),
             // It is so already.
             Act::Withdraw | Act::Uninstall => Ok(()),
         };
     }
-    let report = Report::begin(arguments.act, service)?;
+    let report = Report::begin(act, service)?;
     let begun = report.begun();
     // What closes goes on even where nothing can be written.
-    if matches!(arguments.act, Act::Install | Act::Apply) {
+    if matches!(act, Act::Install | Act::Apply) {
         begun?;
     }
     let begun = Ledger::open(service);
@@ -103,15 +133,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Error> {
         Err(error) => return tell(&report, Err(error)),
     };
     let known = find(service).map_err(Some);
-    let mut work = Work { name: arguments.name.clone(), report, ledger, known };
-    let result = match arguments.act {
+    let mut work = Work { name: name.clone(), report, ledger, known };
+    let result = match act {
         Act::Install => install::install(&mut work),
         Act::Apply => apply::apply(&mut work),
         Act::Withdraw => withdraw::withdraw(&mut work),
         Act::Uninstall => uninstall::uninstall(&mut work),
     };
     // Of the others nothing follows for what is installed: what can be uninstalled has to be there.
-    work.report.unfinished = matches!(arguments.act, Act::Install | Act::Apply) && work.ledger.entries.unfinished;
+    work.report.unfinished = matches!(act, Act::Install | Act::Apply) && work.ledger.entries.unfinished;
     tell(&work.report, result)
 }
 

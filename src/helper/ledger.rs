@@ -96,6 +96,14 @@ impl Ledger {
         Ok(())
     }
 
+    /// What stands in all ledgers.
+    pub(super) fn all() -> Result<Vec<Entries>, Error> {
+        let directory = Directory::ours(Path::new(LEDGERS), 0o700)?;
+        let names = directory.names()?;
+        let ledgers = names.iter().filter(|name| name.ends_with(".json"));
+        Ok(ledgers.map(|name| read(&directory, name)).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    }
+
     /// Makes it durable.
     pub(super) fn save(&self) -> Result<(), Error> {
         write(&self.directory, &self.file, &self.entries)
