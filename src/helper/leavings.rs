@@ -49,6 +49,9 @@ mod tests {
             ..Entries::default()
         };
         let told = lines(&[entries, Entries::default()]);
-        assert_eq!(told, "data /var/lib/a/a b\ndata /var/lib/a\nscaffold /var/lib\nunit a.service\n", "what is in it goes first");
+        assert_eq!(
+            told, "data /var/lib/a/a b\ndata /var/lib/a\nscaffold /var/lib\nunit a.service\n",
+            "what is in it goes first"
+        );
     }
 }
