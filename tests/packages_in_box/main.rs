@@ -3,7 +3,9 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests may fail by panicking")]
 
+mod foreign;
 mod package;
+mod quiet;
 mod system;
 
 use std::process::Command;
@@ -15,7 +17,11 @@ use system::{NEW, OLD, System, UNIT};
 
 /// What keeps Debian's own configuration from being opened to everybody while we are away.
 const GUARD: &str = "/etc/systemd/system/ngircd.service.d/50-tails-server-guard.conf";
-const MASK: &str = "/etc/systemd/system/ngircd.service";
+/// What keeps it from that when we are gone for good.
+const MASKS: [&str; 3] =
+    ["/etc/systemd/system/ngircd.service", "/etc/systemd/system/ssh.service", "/etc/systemd/system/ssh.socket"];
+/// Where the files of the second service are.
+const DATA: [&str; 3] = ["/srv/tails-sftp/files", "/var/lib/tails-sftp/ssh_host_ed25519_key", "/etc/tails-server"];
 
 #[test]
 fn a_package_lives_from_its_installation_to_its_purge_and_leaves_nothing() {
@@ -24,7 +30,7 @@ fn a_package_lives_from_its_installation_to_its_purge_and_leaves_nothing() {
     }
     for release in Release::ALL {
         let Some(mut system) = System::boot(release) else { continue };
-        let before = system.tree();
+        let (before, packages) = (system.tree(), system.installed());
         system.apt(&["install", OLD]);
         assert!(system.is_active(UNIT), "{release}: {}", system.log());
         let address = enable(&system);
@@ -55,31 +61,42 @@ fn a_package_lives_from_its_installation_to_its_purge_and_leaves_nothing() {
         assert_eq!(system.address("ngircd"), address, "{release}: what is kept comes back");
 
         purge(&system, release);
-        system.apt(&["purge", "--autoremove", "ngircd"]);
+        // What was installed for the servers is still there, as with any package that people have installed.
+        let servers = system.installed().difference(&packages).cloned().collect::<Vec<_>>();
+        assert!(servers.iter().any(|name| name == "ngircd"), "{release}: {servers:?}");
+        let servers = servers.iter().map(String::as_str);
+        system.run(&["dpkg", "--purge"].into_iter().chain(servers).collect::<Vec<_>>());
         let left: Vec<String> = system.tree().difference(&before).cloned().collect();
-        assert_eq!(left, [MASK], "{release}: the mask is the administrator's");
+        assert_eq!(left, MASKS, "{release}: a mask is the administrator's");
     }
 }
 
-/// A service that is kept and starts at boot; its address.
+/// A service that is kept and starts at boot, and another one; the address of the first.
 fn enable(system: &System) -> String {
+    system.run(&["mkdir", "/etc/tails-server"]);
     system.cli(&["enable", "ngircd"]);
+    system.cli(&["enable", "sftp"]);
+    system.wait_for_state("sftp", "waiting-for-tor");
     for option in ["persistence", "autostart"] {
         system.cli(&["set-option", "ngircd", option, "on"]);
     }
     system.wait_for_state("ngircd", "waiting-for-tor");
-    assert_eq!(system.listening(), ["127.0.0.1:6667"]);
+    assert_eq!(system.listening(), ["127.0.0.1:22000", "127.0.0.1:6667"]);
     system.address("ngircd")
 }
 
 /// What is withdrawn is as before, what people have is kept, and nothing opens what nobody watches.
 fn remove(system: &System, release: Release) {
     let told = system.apt(&["remove", "tails-server"]);
-    assert!(told.contains("ngircd.service is kept from starting"), "{told}");
+    for words in ["ngircd.service is kept from starting", "ssh.service is masked", "sudo apt purge tails-server"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    let is_there = |path: &str| system.machine.attempt(&["test", "-e", path]).unwrap().status.success();
+    assert!(DATA.into_iter().all(is_there), "{release}: what people have is kept");
     assert_eq!(system.listening(), [""; 0], "{release}");
     // Whether it is enabled is configuration in Debian, and stays until the purge.
     let link = format!("/etc/systemd/system/multi-user.target.wants/{UNIT}");
-    assert_eq!(system.ours(), format!("{link}\n{GUARD}\n"), "{release}");
+    assert_eq!(system.ours(), format!("{link}\n{GUARD}\n/etc/tails-server\n"), "{release}");
     assert!(system.run(&["ls", "/var/lib/tails-server"]).contains("kept"), "{release}");
     system.told(&["systemctl", "start", "ngircd.service"]);
     assert_eq!(system.listening(), [""; 0], "{release}: Debian's own configuration listens on every address");
@@ -88,9 +105,9 @@ fn remove(system: &System, release: Release) {
 /// Nothing of ours is left, and still nothing opens what nobody watches.
 fn purge(system: &System, release: Release) {
     let told = system.apt(&["purge", "tails-server"]);
-    assert!(told.contains("ngircd.service is masked"), "{told}");
+    assert!(told.contains("ngircd.service is masked") && told.contains("ssh.service is masked"), "{told}");
     assert_eq!(system.listening(), [""; 0], "{release}");
-    assert_eq!(system.run(&["readlink", MASK]), "/dev/null\n", "{release}");
+    assert_eq!(system.run(&[&["readlink"][..], &MASKS].concat()), "/dev/null\n".repeat(MASKS.len()), "{release}");
     system.told(&["systemctl", "start", "ngircd.service"]);
     assert_eq!(system.listening(), [""; 0], "{release}");
     assert_eq!(

@@ -2,13 +2,12 @@
 //! A machine with the packages beside it.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
 use tails_box::{Answer, Machine, Options, Release, wait_until};
 
-use crate::package::{packages, programs};
+use crate::package::{packages, programs, source};
 
 /// How long anything may take that should happen by itself. The machines are shared and slow at times.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -17,8 +16,10 @@ pub(crate) const UNIT: &str = "tails-serverd.service";
 /// Where the packages are in the machine.
 pub(crate) const OLD: &str = "/root/old.deb";
 pub(crate) const NEW: &str = "/root/new.deb";
+/// Where people have unpacked the source.
+pub(crate) const SOURCE: &str = "/root/source";
 
-/// What a system writes by itself, and its users and what apt, dpkg and systemd remember of packages.
+/// What a system writes by itself, what apt, dpkg and systemd remember of packages, and what ngIRCd leaves.
 const IRRELEVANT: &[&str] = &[
     "/dev",
     "/proc",
@@ -26,6 +27,10 @@ const IRRELEVANT: &[&str] = &[
     "/run/systemd",
     "/run/udev",
     "/run/log",
+    "/run/adduser",
+    "/run/agetty.reload",
+    "/run/ircd",
+    "/run/ngircd",
     "/tmp",
     "/var/tmp",
     "/var/log",
@@ -33,7 +38,7 @@ const IRRELEVANT: &[&str] = &[
     "/var/lib/apt",
     "/var/lib/dpkg",
     "/var/lib/systemd",
-    "/srv",
+    "/srv/repository",
     "/etc/passwd-",
     "/etc/group-",
     "/etc/shadow-",
@@ -116,6 +121,12 @@ impl System {
         listeners.iter().map(|listener| listener.address.to_string()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// All packages that dpkg knows of.
+    pub(crate) fn installed(&self) -> BTreeSet<String> {
+        let names = self.run(&["dpkg-query", "--show", "--showformat=${Package}\n"]);
+        names.lines().map(str::to_owned).collect()
+    }
+
     /// All files and directories that matter.
     pub(crate) fn tree(&self) -> BTreeSet<String> {
         let mut words = vec!["find", "/", "("];
@@ -135,12 +146,18 @@ impl System {
         self.run(&[&["find"][..], &places, &["-name", "*tails-server*", "-not", "-path", "*/systemd/units/*"]].concat())
     }
 
-    pub(crate) fn exists(&self, path: &str) -> bool {
-        self.machine.attempt(&["test", "-e", path]).unwrap().status.success()
+    /// Unpacks the source with its programs, as a person does.
+    pub(crate) fn unpack_source(&self) {
+        self.machine.copy_tree(&source().join("contrib"), &format!("{SOURCE}/contrib")).unwrap();
+        for program in ["tails-server", "tails-serverd", "tails-server-helper"] {
+            let to = format!("{SOURCE}/programs/{program}");
+            self.machine.copy(&programs().join(program), &to, "0755").unwrap();
+        }
     }
 
-    pub(crate) fn copy(&self, from: &Path, to: &str) {
-        self.machine.copy_tree(from, to).unwrap();
+    /// Runs contrib/install there; whether it went well, and what it says.
+    pub(crate) fn install_from_source(&self, words: &[&str]) -> (bool, String) {
+        self.told(&[&[&*format!("{SOURCE}/contrib/install")], words].concat())
     }
 
     pub(crate) fn log(&self) -> String {
