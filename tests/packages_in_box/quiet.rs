@@ -11,6 +11,13 @@ const IMAGE: &str = "/run/image/root";
 const MAKE_IMAGE: &str = "mkdir /run/image && mount -t tmpfs tmpfs /run/image && cd /run/image && mkdir upper work root
     mount -t overlay overlay -o lowerdir=/,upperdir=upper,workdir=work root && mount --rbind /dev root/dev
     mount -t proc proc root/proc";
+/// Data of a server; some to which a link leads, which the user of a server may have laid; what others use, too; and a volume.
+const MAKE_DATA: &str = r#"mkdir -p /srv/data/of /srv/other/data /srv/empty /srv/used /etc/tails-server
+    touch /srv/data/of/it /srv/other/data/kept /srv/used/kept
+    ln -s other /srv/link
+    echo '{"data":["/srv/data","/srv/link/data"],"scaffold":["/srv/empty","/srv/used"]}' > /var/lib/tails-server-helper/it.json
+    mount -t tmpfs tmpfs /var/lib/tails-server-data
+    touch /var/lib/tails-server-data/kept"#;
 const LINKS: [&str; 2] = [
     "/etc/systemd/system/multi-user.target.wants/tails-serverd.service",
     "/etc/systemd/system/dbus-org.boum.tails.Server1.service",
@@ -33,13 +40,20 @@ fn in_an_image_it_is_installed_and_enabled_and_starts_nothing() {
         }
         system.run(&["grep", "^tails-server:", &format!("{IMAGE}/etc/passwd")]);
         system.run(&["test", "-d", &format!("{IMAGE}/var/lib/tails-server-helper")]);
-        assert!(!system.told(&["pgrep", "--full", "tails-serverd"]).0, "{release}: something runs");
+        assert!(!system.told(&["pgrep", "--exact", "tails-serverd"]).0, "{release}: something runs");
         system.run(&["chroot", IMAGE, "dpkg", "--install", NEW]);
+        system.run(&["chroot", IMAGE, "sh", "-e", "-c", MAKE_DATA]);
         system.run(&["chroot", IMAGE, "dpkg", "--remove", "tails-server"]);
         let (is_done, told) = system.told(&["chroot", IMAGE, "dpkg", "--purge", "tails-server"]);
-        assert!(is_done, "{release}: {told}");
+        assert!(is_done && told.contains("/var/lib/tails-server-data is on a volume of its own"), "{release}: {told}");
         let left = ["find", IMAGE, "-xdev", "-name", "*tails-server*"];
-        assert_eq!(system.run(&left), "", "{release}");
+        assert_eq!(system.run(&left), format!("{IMAGE}/var/lib/tails-server-data\n"), "{release}");
+        for kept in ["/srv/other/data/kept", "/srv/used/kept", "/var/lib/tails-server-data/kept"] {
+            system.run(&["test", "-e", &format!("{IMAGE}{kept}")]);
+        }
+        for gone in ["/srv/data", "/srv/empty"] {
+            system.run(&["test", "!", "-e", &format!("{IMAGE}{gone}")]);
+        }
     }
 }
 

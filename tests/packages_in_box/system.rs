@@ -19,7 +19,7 @@ pub(crate) const NEW: &str = "/root/new.deb";
 /// Where people have unpacked the source.
 pub(crate) const SOURCE: &str = "/root/source";
 
-/// What a system writes by itself, what apt, dpkg and systemd remember of packages, and what ngIRCd leaves.
+/// What a system writes by itself, what apt, dpkg and systemd remember of packages, and what ngIRCd and systemd leave for servers.
 const IRRELEVANT: &[&str] = &[
     "/dev",
     "/proc",
@@ -31,6 +31,7 @@ const IRRELEVANT: &[&str] = &[
     "/run/agetty.reload",
     "/run/ircd",
     "/run/ngircd",
+    "/run/ssh-unix-local",
     "/tmp",
     "/var/tmp",
     "/var/log",
