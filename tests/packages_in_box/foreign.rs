@@ -6,6 +6,9 @@ use tails_box::{Release, may_boot};
 use crate::package;
 use crate::system::{OLD, SOURCE, System, UNIT};
 
+/// The controller on the bus.
+const NAME: &str = "org.boum.tails.Server1";
+
 #[test]
 fn the_package_takes_over_what_came_from_source_and_the_source_leaves_the_package_alone() {
     if !may_boot("the_package_takes_over_what_came_from_source_and_the_source_leaves_the_package_alone") {
@@ -49,6 +52,10 @@ fn the_package_takes_over_what_came_from_source_and_the_source_leaves_the_packag
 fn refuses_to_leave_a_service_alone(system: &System, release: Release) {
     let ledger = "/var/lib/tails-server-helper/broken.json";
     system.machine.write(ledger, "no ledger").unwrap();
+    assert!(!system.told(&["/usr/lib/tails-server/withdraw-all"]).0, "{release}");
+    // Whoever asks on the bus would start it, and it would apply anew what is being withdrawn.
+    assert!(!system.told(&["busctl", "call", NAME, "/", "org.freedesktop.DBus.Peer", "Ping"]).0, "{release}");
+    assert!(!system.is_active(UNIT), "{release}");
     let (is_done, told) = system.try_apt(&["remove", "tails-server"]);
     assert!(!is_done && told.contains("Error: broken can not be withdrawn"), "{release}: {told}");
     assert!(system.is_active(UNIT), "{release}: {}", system.log());
