@@ -33,6 +33,9 @@ fn a_package_lives_from_its_installation_to_its_purge_and_leaves_nothing() {
         let (before, packages) = (system.tree(), system.installed());
         system.apt(&["install", OLD]);
         assert!(system.is_active(UNIT), "{release}: {}", system.log());
+        // It is also tried again, and nobody would see it that the bus knew nothing of us at first.
+        let log = system.run(&["journalctl", "--no-pager", "--unit", UNIT]);
+        assert!(log.contains("ready") && !log.contains("not on the message bus"), "{release}: {log}");
         let address = enable(&system);
         let server = system.invocation("ngircd.service");
 
