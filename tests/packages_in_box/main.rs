@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! The Debian package, from its first installation to its purge, on real Debians.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests may fail by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "helpers of tests may fail by panicking"
+)]
 
 mod foreign;
 mod package;
