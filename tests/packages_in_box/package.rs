@@ -19,7 +19,12 @@ pub(crate) struct Packages {
 /// Builds both; whoever comes while that goes on waits.
 pub(crate) fn packages() -> &'static Packages {
     static PACKAGES: OnceLock<Packages> = OnceLock::new();
-    PACKAGES.get_or_init(|| Packages { old: build(OLD), new: build(NEW) })
+    PACKAGES.get_or_init(|| {
+        std::thread::scope(|scope| {
+            let new = scope.spawn(|| build(NEW));
+            Packages { old: build(OLD), new: new.join().unwrap() }
+        })
+    })
 }
 
 /// The top directory of the source.
