@@ -6,6 +6,7 @@
 
 mod connector;
 mod facts;
+mod looking;
 mod refusals;
 mod survey;
 mod visitors;
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tails_server_state::{ClientPublicKey, ClientSecretKey, OnionAddress};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::adapters::check::Check;
@@ -34,6 +35,8 @@ use crate::torctl::{AddOnion, Client, CommandError, ControlAddress, Credentials}
 pub struct ControlPort {
     current: watch::Receiver<Option<Current>>,
     credentials: Arc<Credentials>,
+    /// Wakes up whoever looks after the connection. Several calls at a time are one.
+    look: Arc<Notify>,
     /// For each private service that was added, the secret key of one more client: this program, for a check. It is in
     /// memory alone, and another one in each life of the service.
     probe_keys: Mutex<BTreeMap<OnionAddress, Arc<ClientSecretKey>>>,
@@ -54,17 +57,18 @@ impl ControlPort {
     #[must_use]
     pub fn start(source: ControlSource, credentials: Credentials, facts: mpsc::Sender<Fact>) -> (Self, JoinHandle<()>) {
         let (publish, current) = watch::channel(None);
-        let credentials = Arc::new(credentials);
+        let (credentials, look) = (Arc::new(credentials), Arc::default());
         let connector = Connector {
             source,
             credentials: Arc::clone(&credentials),
+            look: Arc::clone(&look),
             facts,
             current: publish,
             generation: Generation::default(),
         };
         let task = tokio::spawn(connector.run());
         let (probe_keys, checking) = (Mutex::default(), tokio::sync::Mutex::default());
-        (Self { current, credentials, probe_keys, checking, visited: Visited::default() }, task)
+        (Self { current, credentials, look, probe_keys, checking, visited: Visited::default() }, task)
     }
 
     fn client(&self, generation: Generation) -> Option<Client> {
@@ -91,6 +95,10 @@ impl ControlPort {
 }
 
 impl Tor for ControlPort {
+    fn look(&self) {
+        self.look.notify_one();
+    }
+
     async fn add_onion(&self, generation: Generation, onion: NewOnion) -> Result<(), AddOnionError> {
         let client = self.client(generation).ok_or(AddOnionError::ConnectionLost)?;
         // The key of an earlier life opens nothing any more.

@@ -94,6 +94,8 @@ pub(super) enum Request {
     Survey(oneshot::Sender<Asked>),
     /// What is found in wishes and facts, and in what was looked at for it.
     Examine(Box<Looked>, oneshot::Sender<Vec<Finding>>),
+    /// Look at once how Tor is.
+    LookAtTor,
     /// A question to the network.
     Check(ServiceName, Visit, oneshot::Sender<Result<Result<Checked, CheckError>, RequestError>>),
 }
@@ -406,6 +408,14 @@ impl Controller {
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request::Check(name, visit, reply)).await.map_err(|_| RequestError::Stopping)?;
         answer.await.map_err(|_| RequestError::Stopping)?
+    }
+
+    /// Has it looked at once how Tor is, as somebody says that it is another than before. Only what is found then counts.
+    ///
+    /// # Errors
+    /// Only while the controller is shutting down.
+    pub async fn look_at_tor(&self) -> Result<(), RequestError> {
+        self.requests.send(Request::LookAtTor).await.map_err(|_| RequestError::Stopping)
     }
 
     /// What is done, is next and is waited for, and why. Changes nothing.

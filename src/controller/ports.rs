@@ -22,6 +22,9 @@ use crate::controller::shape::OnionShape;
 
 /// Tor, as far as the loop acts on it.
 pub trait Tor: Send + Sync + 'static {
+    /// Looks at once how Tor is, as somebody says that it is another than before. Nobody is believed: what is found are facts.
+    fn look(&self);
+
     /// Adds an onion service to Tor, bound to the control connection of this generation, unless it is recalled before Tor
     /// was told. After any other error than a lost connection Tor does not have it.
     fn add_onion(

@@ -258,6 +258,7 @@ impl<T: Tor, L: Listening, H: Host> Reactor<T, L, H> {
             Request::Explain(reply) => drop(reply.send(self.explain())),
             Request::Survey(reply) => self.survey(reply),
             Request::Examine(looked, reply) => drop(reply.send(self.examine(&looked))),
+            Request::LookAtTor => self.tor.look(),
             Request::Check(name, visit, reply) => match self.desired.service(&name) {
                 Some(service) => {
                     let (tor, request) = (Arc::clone(&self.tor), self.check_request(service, visit));

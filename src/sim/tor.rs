@@ -28,6 +28,9 @@ pub(super) const DESCRIPTOR: DescriptorId = DescriptorId::from_bytes([1; 32]);
 pub struct SimulatedTor(pub(super) Machine);
 
 impl Tor for SimulatedTor {
+    /// The simulation tells each change by itself.
+    fn look(&self) {}
+
     async fn add_onion(&self, generation: Generation, onion: NewOnion) -> Result<(), AddOnionError> {
         let is_fatal = self.0.lock().faults.fatal.contains(&onion.address);
         if is_fatal {

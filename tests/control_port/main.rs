@@ -7,6 +7,7 @@ mod access;
 mod circuits;
 mod fetch;
 mod hostile;
+mod looks;
 mod measure;
 mod pace;
 mod peer;

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::Current;
+use super::looking::Looking;
 use crate::adapters::control_source::ControlSource;
 use crate::adapters::tor::facts::{bootstrap, facts_of};
 use crate::controller::{Backoff, Fact, Generation, TorFact, TorProblem};
@@ -52,6 +53,8 @@ struct LoopEnded;
 pub(super) struct Connector {
     pub(super) source: ControlSource,
     pub(super) credentials: Arc<Credentials>,
+    /// Somebody says that Tor is another than before.
+    pub(super) look: Arc<Notify>,
     pub(super) facts: mpsc::Sender<Fact>,
     pub(super) current: watch::Sender<Option<Current>>,
     pub(super) generation: Generation,
@@ -86,9 +89,16 @@ impl Connector {
             }
             tokio::select! {
                 () = tokio::time::sleep(pauses.next()) => (),
+                () = self.told_to_look() => pauses.reset(),
                 () = self.facts.closed() => return,
             }
         }
+    }
+
+    /// Waits until it is to be looked at once. Whoever says so without end is given a look after each of the shortest pauses.
+    async fn told_to_look(&self) {
+        self.look.notified().await;
+        tokio::time::sleep(FIRST_PAUSE).await;
     }
 
     /// One connection from its beginning to its end; why it ended, or could not begin.
@@ -103,7 +113,7 @@ impl Connector {
         };
         info!(version = client.tor_version(), generation = self.generation.0, "connected to Tor");
         let mut early = Vec::new();
-        let (mut watching, look) = (JoinSet::new(), Arc::new(Notify::new()));
+        let (mut watching, same) = (JoinSet::new(), Arc::new(Notify::new()));
         let answers = {
             let mut begun = pin!(self.begin(&client));
             loop {
@@ -126,7 +136,7 @@ impl Connector {
                     self.tell(TorFact::DangerousVersion(recommended)).await?;
                 }
                 if let Some(process) = process {
-                    watching.spawn(replaced(client.clone(), process, Arc::clone(&look)));
+                    watching.spawn(replaced(client.clone(), process, Arc::clone(&same)));
                 }
             }
             Err(CommandError::Lost { .. }) => return Ok(lost(&client).await),
@@ -141,9 +151,20 @@ impl Connector {
             self.tell(fact).await?;
         }
         // Asked in a task of its own: no reply is read while the events are not taken.
-        let mut asking = JoinSet::new();
+        let (mut asking, mut looking) = (JoinSet::new(), Looking::default());
         loop {
             let event = tokio::select! {
+                () = self.look.notified(), if looking.is_over() => {
+                    looking.begin(&client, FIRST_QUESTIONS);
+                    same.notify_one();
+                    continue;
+                }
+                Some(answers) = looking.end() => {
+                    for fact in answers.map(|answers| seen(&answers)).unwrap_or_default() {
+                        self.tell(fact).await?;
+                    }
+                    continue;
+                }
                 Some(period) = asking.join_next() => {
                     self.tell(TorFact::TimePeriod(period.ok().flatten())).await?;
                     continue;
@@ -157,13 +178,14 @@ impl Connector {
             let Some(event) = event else { break };
             if let Event::Bootstrap(_) = &event {
                 // The next Tor says so, too.
-                look.notify_one();
+                same.notify_one();
             }
             if matches!(&event, Event::Other { keyword } if keyword == CONSENSUS_ARRIVED) && asking.is_empty() {
                 let client = client.clone();
                 asking.spawn(async move { time_period(&client).await });
             }
             if let Some(fact) = facts_of(event) {
+                looking.heard(&fact);
                 self.tell(fact).await?;
             }
         }
@@ -194,12 +216,10 @@ impl Connector {
         // Steps may follow as soon as facts are told, so the connection is there for them before.
         self.current.send_replace(Some(Current { generation: self.generation, client: client.clone(), address }));
         self.tell(TorFact::Connected { version: client.tor_version().to_owned() }).await?;
-        if let Some(phase) = answers.get(&InfoKey::BootstrapPhase).and_then(|line| parse_bootstrap_phase(line)) {
-            self.tell(TorFact::Bootstrap(bootstrap(phase))).await?;
+        for fact in seen(answers) {
+            self.tell(fact).await?;
         }
-        let is_one = |key: InfoKey| answers.get(&key).is_some_and(|value| value == "1");
-        self.tell(TorFact::EnoughDirectory(is_one(InfoKey::EnoughDirInfo))).await?;
-        self.tell(TorFact::Circuits(is_one(InfoKey::CircuitEstablished))).await
+        Ok(())
     }
 
     async fn tell(&self, fact: TorFact) -> Result<(), LoopEnded> {
@@ -243,6 +263,17 @@ const STARTED_AGAIN: &str = "Tor was started again, and what it had of ours is g
 fn given_up(reason: &str) -> TorProblem {
     info!(reason, "connection to Tor given up");
     TorProblem { message: format!("the connection to Tor was given up: {reason}"), hint: None }
+}
+
+/// What Tor answered to the [`FIRST_QUESTIONS`], as facts.
+fn seen(answers: &BTreeMap<InfoKey, String>) -> Vec<TorFact> {
+    let phase = answers.get(&InfoKey::BootstrapPhase).and_then(|line| parse_bootstrap_phase(line));
+    let is_one = |key: InfoKey| answers.get(&key).is_some_and(|value| value == "1");
+    let others = [
+        TorFact::EnoughDirectory(is_one(InfoKey::EnoughDirInfo)),
+        TorFact::Circuits(is_one(InfoKey::CircuitEstablished)),
+    ];
+    phase.map(|phase| TorFact::Bootstrap(bootstrap(phase))).into_iter().chain(others).collect()
 }
 
 async fn lost(client: &Client) -> TorProblem {
