@@ -11,6 +11,7 @@ mod clock;
 mod diagnosis;
 mod door;
 mod face;
+mod hooks;
 mod inline;
 mod listener;
 mod manager;

@@ -17,6 +17,7 @@ mod exit;
 mod follow;
 mod glance;
 mod help;
+mod hook;
 mod install;
 mod interrupt;
 mod invite;
@@ -48,8 +49,8 @@ mod whereabouts;
 use std::process::ExitCode;
 
 pub use args::{
-    Arguments, Ask, Backup, ClientVerb, Completions, ExportSettings, ImportSettings, Invite, Join, KeyVerb, Lint,
-    LintFormat, Log, New, Passphrase, Restore, Shell, Verb,
+    Arguments, Ask, Backup, ClientVerb, Completions, Event, ExportSettings, ImportSettings, Invite, Join, KeyVerb,
+    Lint, LintFormat, Log, New, Passphrase, Restore, Shell, Verb,
 };
 pub use help::Topic;
 pub use language::{Catalogue, help_in_words, text_in_words};
@@ -98,6 +99,9 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     if let Verb::Help { words } = &verb {
         return help::help(words);
+    }
+    if let Verb::Hook { event } = &verb {
+        return hook::tell(arguments.bus, *event).await;
     }
     // These do what they can without a controller.
     if let Verb::Doctor = &verb {
@@ -150,6 +154,12 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::ImportSettings(request) => settings::import(&session, request, form).await,
         Verb::Watch => watch::watch(&session, form).await,
         // Done above, without asking.
-        Verb::Lint(_) | Verb::New(_) | Verb::Completions(_) | Verb::Help { .. } | Verb::Doctor | Verb::Log(_) => Ok(()),
+        Verb::Lint(_)
+        | Verb::New(_)
+        | Verb::Completions(_)
+        | Verb::Help { .. }
+        | Verb::Doctor
+        | Verb::Log(_)
+        | Verb::Hook { .. } => Ok(()),
     }
 }

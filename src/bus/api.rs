@@ -9,6 +9,7 @@ mod address;
 mod archive;
 mod diagnosis;
 mod error;
+mod hooks;
 mod manager;
 mod properties;
 mod secret;
@@ -18,6 +19,7 @@ pub use self::address::{BusAddress, InvalidBusAddress};
 pub use self::archive::{ArchiveProxy, RestorationProperties, RestoreOptions};
 pub use self::diagnosis::{ControllerProperties, DiagnosisProxy, FindingProperties, PartsProperties, PlanProperties};
 pub use self::error::ApiError;
+pub use self::hooks::HooksProxy;
 pub use self::manager::{
     JoinedChanged, JoinedChangedStream, JoinedRemoved, JoinedRemovedStream, ManagerProxy, ServiceChanged,
     ServiceChangedStream, ServiceRemoved, ServiceRemovedStream, TorChanged, TorChangedStream,

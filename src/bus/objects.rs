@@ -15,6 +15,7 @@ use crate::bus::api::{MANAGER_PATH, service_path};
 use crate::bus::archive::Archive;
 use crate::bus::diagnosis::Diagnosis;
 use crate::bus::face::Face;
+use crate::bus::hooks::Hooks;
 use crate::bus::inline::Inline;
 use crate::bus::manager::Manager;
 use crate::bus::service::Service;
@@ -49,6 +50,7 @@ impl Objects {
         builder = builder.serve_at(MANAGER_PATH, Inline(Manager::new(face.clone(), shown.subscribe())));
         builder = builder.serve_at(MANAGER_PATH, Inline(Archive::new(face.clone())));
         builder = builder.serve_at(MANAGER_PATH, Inline(Diagnosis::new(face.clone())));
+        builder = builder.serve_at(MANAGER_PATH, Inline(Hooks::new(face.clone())));
         let picture = shown.borrow().clone();
         for name in picture.services.keys() {
             let service = Service::new(face.clone(), name.clone(), shown.subscribe());
@@ -71,6 +73,7 @@ impl Objects {
         server.at(MANAGER_PATH, Manager::new(objects.face.clone(), objects.shown.subscribe())).await?;
         server.at(MANAGER_PATH, Archive::new(objects.face.clone())).await?;
         server.at(MANAGER_PATH, Diagnosis::new(objects.face.clone())).await?;
+        server.at(MANAGER_PATH, Hooks::new(objects.face.clone())).await?;
         for name in picture.services.keys() {
             objects.add(name).await?;
         }

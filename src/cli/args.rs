@@ -5,6 +5,7 @@ mod backup;
 mod client;
 mod completions;
 mod descriptor;
+mod hook;
 mod invite;
 mod key;
 mod look;
@@ -28,6 +29,7 @@ pub use self::backup::{Backup, Passphrase, Restore};
 pub use self::client::ClientVerb;
 pub use self::completions::{Completions, Shell};
 pub use self::descriptor::{Lint, LintFormat, New};
+pub use self::hook::Event;
 pub use self::invite::{Ask, Invite, Join};
 pub use self::key::KeyVerb;
 pub use self::look::Log;
@@ -280,6 +282,13 @@ pub enum Verb {
     /// Print what makes a shell complete names of services, options and clients
     #[command(after_help = completions::HELP)]
     Completions(Completions),
+
+    /// Tell the controller what has become of Tor, so that it looks at once; for units of the system
+    #[command(hide = true, after_help = hook::HELP)]
+    Hook {
+        /// What has become of it
+        event: Event,
+    },
 
     /// Explain a topic, or a command
     #[command(after_help = HELP_HELP)]

@@ -12,6 +12,7 @@ use crate::house::House;
 const INTERFACES: &[(&str, &str)] = &[
     ("org.boum.tails.Server1.Archive", MANAGER_PATH),
     ("org.boum.tails.Server1.Diagnosis", MANAGER_PATH),
+    ("org.boum.tails.Server1.Hooks", MANAGER_PATH),
     ("org.boum.tails.Server1.Manager", MANAGER_PATH),
     ("org.boum.tails.Server1.Service", "/org/boum/tails/Server1/services/web"),
 ];
