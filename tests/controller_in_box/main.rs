@@ -18,6 +18,7 @@ mod reached;
 mod rights;
 mod sessions;
 mod system;
+mod tails;
 mod unit;
 
 use serde_json::Value;

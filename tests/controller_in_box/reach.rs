@@ -27,18 +27,32 @@ pub(crate) struct Reach {
 impl Reach {
     /// Builds the network and makes the system's own Tor a member of it.
     pub(crate) fn build(system: &System) -> Self {
+        let reach = Self::around(system);
+        let torrc = format!("ControlPort 127.0.0.1:9052\n{}", reach.torrc_lines());
+        system.machine.write("/etc/tor/torrc", &torrc).unwrap();
+        system.run(&["systemctl", "restart", TOR]);
+        reach.wait_for_visitor();
+        reach
+    }
+
+    /// Builds the network, of which the system's Tor is no member yet.
+    pub(crate) fn around(system: &System) -> Self {
         // The tors are the host's programs; what they open, and whom they reach, is the machine's loopback.
         let built = system.machine.in_network(|| {
             let network = Network::start().unwrap();
             let visitor = network.tor(TorOptions::client()).unwrap();
             Self { visitor, network }
         });
-        let reach = built.unwrap();
-        let torrc = format!("ControlPort 127.0.0.1:9052\n{}", reach.network.client_torrc_lines());
-        system.machine.write("/etc/tor/torrc", &torrc).unwrap();
-        system.run(&["systemctl", "restart", TOR]);
-        reach.visitor.wait_bootstrapped(PATIENCE).unwrap();
-        reach
+        built.unwrap()
+    }
+
+    /// What makes a Tor a member of the network.
+    pub(crate) fn torrc_lines(&self) -> String {
+        self.network.client_torrc_lines()
+    }
+
+    pub(crate) fn wait_for_visitor(&self) {
+        self.visitor.wait_bootstrapped(PATIENCE).unwrap();
     }
 
     /// Connects to an onion service, trying until it works. Reading and writing have a time limit.

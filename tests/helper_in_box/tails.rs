@@ -10,13 +10,6 @@ use tails_box::{Options, Release};
 use crate::host::{Host, wishes};
 
 pub(crate) const SESSION_RULES: &str = "/var/lib/iptables/session-rules";
-const FILES: &[(&str, &str, &str)] = &[
-    ("add-session-firewall-rule", "/usr/local/sbin/tails-add-session-firewall-rule", "0755"),
-    ("firewall-up", "/usr/local/sbin/firewall-up", "0755"),
-    ("iptables-restore", "/usr/local/sbin/iptables-restore", "0755"),
-    ("moment", "/usr/local/lib/moment", "0755"),
-    ("rules", "/usr/local/share/tails-rules", "0644"),
-];
 
 /// The machine.
 pub(crate) struct Tails {
@@ -35,11 +28,7 @@ impl Tails {
     /// None if the helper was built for a newer release than this one.
     pub(crate) fn boot(release: Release) -> Option<Self> {
         let host = Host::boot(release, Options::new().with_lan())?;
-        for (from, to, mode) in FILES {
-            let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/helper_in_box/tails").join(from);
-            host.machine.copy(&from, to, mode).unwrap();
-        }
-        host.machine.write("/usr/lib/sysusers.d/amnesia.conf", "u amnesia 1000\n").unwrap();
+        host.machine.copy_tree(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tails"), "/").unwrap();
         host.run(&["systemd-sysusers"]);
         host.run(&["update-alternatives", "--set", "iptables", "/usr/sbin/iptables-legacy"]);
         host.run(&["ln", "-sf", "/usr/local/sbin/iptables-restore", "/etc/alternatives/iptables-restore"]);
