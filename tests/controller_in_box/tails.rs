@@ -145,6 +145,13 @@ impl Tails {
         witness::lives(&self.machine.attempt(&["cat", "/run/witness"]).unwrap().stdout)
     }
 
+    /// Asserts that Tor got a service once in its present life, and not before it had bootstrapped.
+    fn assert_once_and_not_early(&self, address: &str) {
+        // The witness is a shell, and slower than our controller.
+        let published = || self.lives().pop().filter(|life| life.published(address).is_some());
+        wait_until(PATIENCE, published).unwrap().assert_once_and_not_early();
+    }
+
     /// What the firewall refused of ours since the boot. Nothing of ours may need a rule that Tails does not have.
     fn refused(&self) -> String {
         self.run(&["/usr/local/lib/count-refused"]);

@@ -107,7 +107,7 @@ fn published(tails: &Tails, address: &str) {
 pub(super) fn published_as(service: &str, tails: &Tails, address: &str) {
     tails.wait_for_target();
     tails.wait_for_state(service, "published");
-    tails.lives().last().unwrap().assert_once_and_not_early(address);
+    tails.assert_once_and_not_early(address);
 }
 
 /// The target stops with the network; Tor goes on.

@@ -95,7 +95,7 @@ fn lies(tails: &Tails, address: &str) {
     wait_for_life(tails, before);
     tell(tails, "tor-is-lost");
     tails.wait_for_state("web", "published");
-    tails.lives().last().unwrap().assert_once_and_not_early(address);
+    tails.assert_once_and_not_early(address);
 }
 
 /// The target is reached, and nobody is started: the controller does not run, is disabled, or hangs.
