@@ -8,11 +8,13 @@
     reason = "helpers of tests may fail by panicking"
 )]
 
+mod attempts;
 mod clients;
 mod cuts;
 mod installed;
 mod kept;
 mod mumble;
+mod profiles;
 mod reach;
 mod reached;
 mod rights;
