@@ -7,6 +7,7 @@ mod logging;
 mod repertoire;
 mod settings;
 mod supervision;
+mod volume;
 
 use std::process::ExitCode;
 

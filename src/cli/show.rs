@@ -27,12 +27,13 @@ pub(super) struct Depth {
 }
 
 pub(super) async fn list(session: &Session, form: Form) -> Result<(), Failure> {
-    let (_, _, services) = session.manager.overview().await?;
+    let (_, store, services) = session.manager.overview().await?;
     let (had, problems) = session.manager.catalog().await?;
     if services.is_empty() && had.is_empty() {
         say_how_to_begin();
     }
-    for problem in problems {
+    // What can not be read is missing in the list.
+    for problem in store.into_iter().chain(problems) {
         let (told, hint) = (problem.problem.as_str(), problem.hint.as_deref());
         say(&tr!("Warning: {problem}", problem = tr!(told)));
         if let Some(hint) = hint {

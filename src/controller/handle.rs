@@ -168,6 +168,22 @@ impl Controller {
         self.remember(About::Service(name.clone()), move |store| remember::enable(store, &repertoire, &name)).await
     }
 
+    /// Looks whether the volume of what is kept has come or gone. What has come is wanted as after a boot.
+    ///
+    /// # Errors
+    /// The loop has ended.
+    pub async fn look_at_mounts(&self) -> Result<Change, RequestError> {
+        let repertoire = Arc::clone(&self.repertoire);
+        let look = move |store: &Store| {
+            let change = store.look_at_mounts();
+            if change == Change::Changed {
+                remember::make_secrets(store, &repertoire);
+            }
+            Ok(change)
+        };
+        self.remember(About::Nothing, look).await
+    }
+
     /// Gives an option of a described service a value.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tails_server_state::{
     Allow, Autostart, Change, ClientAuthorization, Exposure, InvalidRecord, LocalAccess, MaxStreams, OnionKey,
     OptionName, OptionText, Persistence, PortMap, PortMapping, ProofOfWork, ServiceKind, ServiceName, ServiceRecord,
-    Store, StoredService, Target, Wish,
+    Store, StoreError, StoredService, Target, Wish,
 };
 use tracing::{debug, warn};
 
@@ -204,7 +204,9 @@ pub(super) fn begin(
 ) -> Result<(), RequestError> {
     // What can not be read may have it.
     for place in [Persistence::Kept, Persistence::Amnesic] {
-        if let Some(problem) = store.problem(place) {
+        // Of two services with one name, one of which is on a volume that is not there, the amnesic one is what runs.
+        let problem = store.problem(place).filter(|problem| !matches!(**problem, StoreError::NotMounted { .. }));
+        if let Some(problem) = problem {
             return Err(RequestError::Store((*problem).clone()));
         }
     }

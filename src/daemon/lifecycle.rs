@@ -26,6 +26,7 @@ use crate::daemon::logging::{self, LogFilterError};
 use crate::daemon::repertoire;
 use crate::daemon::settings::{ControlSetting, Settings, SettingsError};
 use crate::daemon::supervision::{self, Reloading};
+use crate::daemon::volume::Mounts;
 use crate::sim::Machine;
 use crate::torctl::{Credentials, Password};
 
@@ -92,7 +93,9 @@ impl DaemonError {
 pub(super) fn run(settings: &Settings) -> Result<(), DaemonError> {
     logging::begin(&settings.log).map_err(|cause| DaemonError::Log { filter: settings.log.clone(), cause })?;
     keep_memory_private(settings.user)?;
-    directories::prepare(&settings.state_directory)?;
+    if !settings.kept_needs_mount.is_needed() {
+        directories::prepare(&settings.state_directory)?;
+    }
     directories::prepare(&settings.runtime_directory)?;
     let credentials = credentials(settings)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -203,6 +206,10 @@ async fn serve<T: Tor, L: Listening, H: Host>(
     let controller = controller.in_surroundings(surroundings(settings));
     let alive = supervision::keep_alive(controller.clone());
     let reloading = reloading.keep(controller.clone(), settings.services.clone(), reach);
+    let mut watching = JoinSet::new();
+    if settings.kept_needs_mount.is_needed() {
+        watching.spawn(Mounts::watch()?.tell(controller.clone()));
+    }
     let serving = tokio::select! {
         serving = faces.begin(controller) => serving,
         // A bus that does not answer holds up nobody who ends us.
@@ -250,7 +257,7 @@ fn surroundings(settings: &Settings) -> Surroundings {
         is_simulated: settings.simulate,
         logs_to_journal: logging::is_to_journal(),
         runtime_in_memory: directories::is_in_memory(&settings.runtime_directory),
-        state_in_memory: directories::is_in_memory(&settings.state_directory),
+        state_in_memory: is_state_in_memory(settings),
     }
 }
 
@@ -273,6 +280,11 @@ impl EndSignals {
     }
 }
 
+/// A volume that has yet to come is taken at its word.
+fn is_state_in_memory(settings: &Settings) -> bool {
+    !settings.kept_needs_mount.is_needed() && directories::is_in_memory(&settings.state_directory)
+}
+
 fn open_store(settings: &Settings) -> Result<Store, DaemonError> {
     // What is simulated is not to be found among what is real.
     let (kept, amnesic) = if settings.simulate { ("simulated-kept", "simulated-amnesic") } else { ("kept", "amnesic") };
@@ -281,11 +293,15 @@ fn open_store(settings: &Settings) -> Result<Store, DaemonError> {
     if !directories::is_in_memory(&settings.runtime_directory) {
         warn!("the runtime directory is on a disk: services that are not persistent survive a reboot there");
     }
-    if directories::is_in_memory(&settings.state_directory) {
+    if is_state_in_memory(settings) {
         warn!("the state directory is in memory: no service survives a reboot there");
     }
-    let store = Store::open(&layout);
+    let store = Store::open_once_mounted(&layout, &settings.kept_needs_mount);
     for place in [Persistence::Kept, Persistence::Amnesic] {
+        // Who has no volume, or not a good one, has the services that are not persistent all the same.
+        if place == Persistence::Kept && settings.kept_needs_mount.is_needed() {
+            continue;
+        }
         // Other problems, and what was mended, are in the store's own log lines and in the status.
         if let Some(problem) = store.problem(place).filter(|problem| keeps_from_starting(problem)) {
             return Err(DaemonError::Store(problem));

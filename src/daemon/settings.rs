@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use clap::Parser;
 use serde::Deserialize;
+use tails_server_state::KeptMounts;
 
 use crate::bus::MessageBus;
 use crate::bus::api::{BusAddress, InvalidBusAddress};
@@ -47,6 +48,12 @@ pub struct Values {
     /// Directory for what survives a reboot: keys and wishes [default: $XDG_STATE_HOME/tails-server]
     #[arg(long, value_name = "DIRECTORY", env = "TAILS_SERVER_STATE_DIRECTORY")]
     state_directory: Option<PathBuf>,
+
+    /// Keep services only while something is mounted here: a volume that may come later, or never. May be given several
+    /// times; put the state directory among them [default: keep them wherever the state directory is]
+    // All of them, as their volumes are mounted one after the other: data of a server are not to lie beneath theirs.
+    #[arg(long, value_name = "DIRECTORY", env = "TAILS_SERVER_KEPT_NEEDS_MOUNT", value_delimiter = ':')]
+    kept_needs_mount: Option<Vec<PathBuf>>,
 
     /// Directory for what does not survive a reboot; put it in memory [default: $XDG_RUNTIME_DIR/tails-server]
     #[arg(long, value_name = "DIRECTORY", env = "TAILS_SERVER_RUNTIME_DIRECTORY")]
@@ -178,6 +185,8 @@ impl TryFrom<String> for BusSetting {
 pub(super) struct Settings {
     pub(super) state_directory: PathBuf,
     pub(super) runtime_directory: PathBuf,
+    /// What has to be mounted for what survives a reboot.
+    pub(super) kept_needs_mount: KeptMounts,
     pub(super) simulate: bool,
     pub(super) control: ControlSetting,
     pub(super) control_cookie_file: Option<PathBuf>,
@@ -237,6 +246,10 @@ impl Settings {
         let bus = flags.bus.or(file.bus).unwrap_or(everybody);
         Ok(Self {
             state_directory: absolute(state_directory.ok_or(SettingsError::NoHome("state-directory"))?)?,
+            kept_needs_mount: {
+                let mounts = flags.kept_needs_mount.or(file.kept_needs_mount).unwrap_or_default();
+                KeptMounts::new(mounts.into_iter().map(absolute).collect::<Result<_, _>>()?)
+            },
             simulate: sim,
             control: flags.control.or(file.control).unwrap_or_else(|| default_control(user)),
             control_cookie_file: flags.control_cookie_file.or(file.control_cookie_file).map(absolute).transpose()?,

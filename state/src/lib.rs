@@ -38,7 +38,7 @@ pub use key::{InvalidKey, OnionKey};
 pub use name::{InvalidName, ServiceName};
 pub use port::{InvalidPort, InvalidPortMap, PortMap, PortMapping, VirtualPort};
 pub use record::{Autostart, InvalidRecord, Persistence, ServiceRecord, Wish};
-pub use store::{Defect, Loss, Recovery, Rung, Store, StoreError, StoreLayout, StoredService};
+pub use store::{Defect, KeptMounts, Loss, Recovery, Rung, Store, StoreError, StoreLayout, StoredService};
 pub use target::{InvalidTarget, Target};
 pub use uninstall::Uninstall;
 

@@ -22,6 +22,7 @@ mod recovery;
 mod restoring;
 mod salvage;
 mod unhurried;
+mod volume;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 pub use self::defect::Defect;
 pub use self::error::StoreError;
 pub use self::recovery::{Loss, Recovery, Rung};
+pub use self::volume::KeptMounts;
 
 use self::exporter::Exporter;
 use self::places::Places;
@@ -97,7 +99,14 @@ impl Store {
     /// Opens both places. Each of them is open afterwards or has a [`Store::problem`].
     #[must_use]
     pub fn open(layout: &StoreLayout) -> Self {
-        let places = Arc::new(Places::open(layout));
+        Self::open_once_mounted(layout, &KeptMounts::default())
+    }
+
+    /// As [`Store::open`], but the kept place is used only while `mounts` are there. Until then, and whenever they are not,
+    /// it has the problem [`StoreError::NotMounted`], and nothing is written where it would be.
+    #[must_use]
+    pub fn open_once_mounted(layout: &StoreLayout, mounts: &KeptMounts) -> Self {
+        let places = Arc::new(Places::open_once_mounted(layout, mounts));
         let theirs = Arc::clone(&places);
         let store = Self { exporter: Exporter::start(move || theirs.export()), places };
         store.wake_exporter();
@@ -114,6 +123,11 @@ impl Store {
     #[must_use]
     pub fn recovery(&self, place: Persistence) -> Option<Recovery> {
         self.places.of(place).view().recovery.clone()
+    }
+
+    /// Looks whether the volume of the kept place has come or gone, and opens or closes the place accordingly.
+    pub fn look_at_mounts(&self) -> Change {
+        self.write(Places::look_at_mounts)
     }
 
     /// All services, by name. Taken from memory.

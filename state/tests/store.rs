@@ -10,6 +10,8 @@
 
 #[path = "store/access.rs"]
 mod access;
+#[path = "store/backup.rs"]
+mod backup;
 #[path = "store/churn.rs"]
 mod churn;
 #[path = "store/crash.rs"]

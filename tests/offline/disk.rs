@@ -16,10 +16,10 @@ use crate::given::{NO_TOR, assert_refused, publish, root, run};
 use crate::harness::{Controller, PATIENCE};
 use crate::manager;
 
-const INSIDE: &str = "TAILS_SERVER_TEST_INSIDE";
+pub(crate) const INSIDE: &str = "TAILS_SERVER_TEST_INSIDE";
 
 /// Runs the ignored test of that name where it may mount.
-fn run_inside(test: &str) {
+pub(crate) fn run_inside(test: &str) {
     if !root(test) {
         return;
     }

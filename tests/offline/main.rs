@@ -50,4 +50,5 @@ mod simulated;
 mod supervised;
 mod terminal;
 mod trust;
+mod volume;
 mod words;

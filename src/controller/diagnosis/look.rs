@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tails_server_state::{OnionAddress, Persistence, ServiceName, Store};
+use tails_server_state::{OnionAddress, Persistence, ServiceName, Store, StoreError};
 
 use crate::controller::observed::{Generation, Observed};
 use crate::controller::ports::Survey;
@@ -47,6 +47,8 @@ impl Default for Surroundings {
 pub struct PlaceLook {
     /// Why it can not be used, and what to do.
     pub problem: Option<(String, String)>,
+    /// Whether the problem is that its volume is not mounted, which may be as people want it.
+    pub is_awaited: bool,
     /// What had to be done to open it, and what to do.
     pub recovery: Option<(String, String)>,
     /// How many services it remembers.
@@ -93,6 +95,7 @@ impl StoreLook {
         // Reading the keys may have mended a place.
         let place = |place: Persistence| PlaceLook {
             problem: store.problem(place).map(|cause| (with_causes(&*cause), cause.hint())),
+            is_awaited: store.problem(place).is_some_and(|problem| matches!(*problem, StoreError::NotMounted { .. })),
             recovery: store.recovery(place).map(|recovery| (recovery.to_string(), recovery.hint())),
             services: services.iter().filter(|service| service.record.persistence() == place).count(),
         };

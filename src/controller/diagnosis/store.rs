@@ -37,7 +37,10 @@ pub(super) fn findings(looked: &Looked) -> Vec<Finding> {
 
 fn place(id: &'static str, looked_at: &str, place: &PlaceLook) -> Finding {
     match (&place.problem, &place.recovery) {
-        (Some((problem, hint)), _) => Finding::new(id, Severity::Error, looked_at, problem.clone()).so(hint.clone()),
+        (Some((problem, hint)), _) => {
+            let severity = if place.is_awaited { Severity::Warning } else { Severity::Error };
+            Finding::new(id, severity, looked_at, problem.clone()).so(hint.clone())
+        }
         (None, Some((recovery, hint))) => {
             Finding::new(id, Severity::Warning, looked_at, recovery.clone()).so(hint.clone())
         }

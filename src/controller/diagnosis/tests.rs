@@ -114,6 +114,13 @@ fn each_thing_that_is_wrong_is_found_by_its_name() {
             &[("store-kept", Error)],
         ),
         (
+            |it| {
+                it.looked.store.kept.problem = Some(("not mounted".to_owned(), "mount it".to_owned()));
+                it.looked.store.kept.is_awaited = true;
+            },
+            &[("store-kept", Warning)],
+        ),
+        (
             |it| it.looked.store.amnesic.recovery = Some(("mended".to_owned(), "see".to_owned())),
             &[("store-amnesic", Warning)],
         ),

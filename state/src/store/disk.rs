@@ -15,7 +15,8 @@ use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use sled::transaction::{TransactionError, Transactional};
 use zeroize::Zeroizing;
@@ -64,6 +65,8 @@ pub(super) struct Disk {
     db: Option<sled::Db>,
     trees: Vec<sled::Tree>,
     file: File,
+    /// The second that the file was last marked with, since 1970.
+    marked: AtomicU64,
 }
 
 impl Disk {
@@ -80,7 +83,7 @@ impl Disk {
             Ok((db, trees))
         })?;
         // Before any error below, so that dropping it is guarded.
-        let mut disk = Self { db: Some(db), trees, file: File::open(dir)? };
+        let mut disk = Self { db: Some(db), trees, file: File::open(dir)?, marked: AtomicU64::new(0) };
         disk.file = File::open(dir.join("db"))?;
         unhurried(|| disk.flush())?;
         disk.sync()?;
@@ -90,6 +93,19 @@ impl Disk {
             files::sync_dir(parent)?;
         }
         Ok(disk)
+    }
+
+    /// Marks the file as changed in a second of its own, after something was written.
+    ///
+    /// Backups copy what has another size or another whole second than last time. The size stays for long, and what is
+    /// written in the second in which a backup has looked, and after it, would not be in the next one.
+    // rsync(1), --modify-window
+    pub(super) fn mark_as_changed(&self) -> io::Result<()> {
+        let seconds = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let last = seconds(self.file.metadata()?.modified()?).max(self.marked.load(Ordering::Relaxed));
+        let mark = seconds(SystemTime::now()).max(last + 1);
+        self.marked.store(mark, Ordering::Relaxed);
+        self.file.set_modified(UNIX_EPOCH + Duration::from_secs(mark))
     }
 
     /// All rows of all trees, as bytes.

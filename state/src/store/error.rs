@@ -85,6 +85,12 @@ pub enum StoreError {
         /// The directory.
         path: PathBuf,
     },
+    /// The volume that it has to be on is not mounted.
+    #[error("Persistent Storage is not there: nothing is mounted on {}", path.display())]
+    NotMounted {
+        /// The directory that nothing is mounted on.
+        path: PathBuf,
+    },
     /// More than the database can hold safely in one row.
     #[error("the service \"{name}\" has too many settings to be stored")]
     TooLarge {
@@ -208,6 +214,9 @@ impl StoreError {
             Self::Absent { path } => {
                 format!("Mount or unlock the volume that {} belongs to, then restart", path.display())
             }
+            Self::NotMounted { .. } => "Unlock Persistent Storage when Tails starts, or create it, and turn on Tails \
+                                        Server in it. Services that are not persistent work without"
+                .to_owned(),
             Self::TooLarge { .. } => "Use fewer ports, shorter paths or a shorter note".to_owned(),
             Self::AddressTaken { .. } => "Remove that service first, or use another key".to_owned(),
             Self::OtherPlace { .. } => "Try again".to_owned(),
@@ -240,6 +249,7 @@ impl StoreError {
             Self::Exists { .. } => "exists",
             Self::Unknown { .. } => "unknown",
             Self::Absent { .. } => "absent",
+            Self::NotMounted { .. } => "not-mounted",
             Self::TooLarge { .. } => "too-large",
             Self::AddressTaken { .. } => "address-taken",
             Self::OtherPlace { .. } => "other-place",
@@ -319,6 +329,7 @@ mod tests {
             StoreError::Exists { name: name() },
             StoreError::Unknown { name: name() },
             StoreError::Absent { path: path.clone() },
+            StoreError::NotMounted { path: path.clone() },
             StoreError::TooLarge { name: name() },
             StoreError::AddressTaken { name: name() },
             StoreError::OtherPlace { name: name() },

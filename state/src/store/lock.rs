@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::fs::OFlags;
 
 use super::error::StoreError;
+use super::volume::Device;
 
 /// The file that is locked. It stays, so that nobody locks a file that is no longer the one.
 pub(super) const FILE: &str = "state.lock";
@@ -34,6 +35,13 @@ impl DirectoryLock {
             Err(TryLockError::WouldBlock) => Err(StoreError::Locked { path: root.to_owned() }),
             Err(TryLockError::Error(cause)) => Err(failed(cause)),
         }
+    }
+}
+
+impl DirectoryLock {
+    /// The file system that it is on.
+    pub(super) fn device(&self) -> std::io::Result<Device> {
+        Device::of(&self.0)
     }
 }
 

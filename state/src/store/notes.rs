@@ -41,6 +41,9 @@ impl Notes {
             return;
         }
         match matter {
+            Matter::Use if matches!(error, StoreError::NotMounted { .. }) => {
+                tracing::warn!(?place, problem, "a place of the store waits for its volume");
+            }
             Matter::Use => tracing::error!(?place, problem, "a place of the store can not be used"),
             Matter::Export => tracing::warn!(?place, problem, "the store was not exported"),
             Matter::Scrubbing => {

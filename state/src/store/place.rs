@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! One of the two places: its lock, its database, its picture in memory, and what becomes of it after an error.
 
+mod mounts;
 mod room;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use super::ladder::{self, Opened};
 use super::lock::DirectoryLock;
 use super::notes::{Matter, Notes};
 use super::recovery::{Loss, Recovery};
+use super::volume::KeptMounts;
 use crate::record::Persistence;
 
 /// Time between two attempts to open a place that could not be opened.
@@ -30,6 +32,7 @@ const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Place {
     root: PathBuf,
     persistence: Persistence,
+    mounts: KeptMounts,
     view: RwLock<View>,
     /// Held while exports are written, and taken only by whoever is the writer.
     exports: Mutex<Generations>,
@@ -41,6 +44,8 @@ pub(super) struct Place {
     is_distrusted: AtomicBool,
     /// The room that was kept is given back to close something: opening again leaves it so.
     is_closing: AtomicBool,
+    /// Its volume was gone since it was read: what is there now need not be what was there then.
+    is_other: AtomicBool,
     /// About as long as an export of what is stored is.
     row_bytes: AtomicU64,
     notes: Notes,
@@ -67,11 +72,17 @@ impl View {
 impl Place {
     /// Opens a place, or notes why it can not be.
     pub(super) fn open(root: PathBuf, persistence: Persistence) -> Self {
+        Self::open_once_mounted(root, persistence, KeptMounts::default())
+    }
+
+    /// As [`Place::open`], if these are mounted.
+    pub(super) fn open_once_mounted(root: PathBuf, persistence: Persistence, mounts: KeptMounts) -> Self {
         let contents = Contents::empty(persistence);
         let view = View { contents, problem: None, recovery: None, in_doubt: false, database: None };
         let place = Self {
             root,
             persistence,
+            mounts,
             view: RwLock::new(view),
             exports: Mutex::new([None, None]),
             exported: Mutex::new([None, None]),
@@ -79,6 +90,7 @@ impl Place {
             lock: Mutex::new(None),
             is_distrusted: AtomicBool::new(false),
             is_closing: AtomicBool::new(false),
+            is_other: AtomicBool::new(false),
             row_bytes: AtomicU64::new(0),
             notes: Notes::new(persistence),
         };
@@ -172,7 +184,8 @@ impl Place {
     }
 
     fn try_open(&self) -> Result<Opened, StoreError> {
-        let floor = self.view().contents.generation();
+        let device = self.ensure_mounted()?;
+        let floor = self.floor();
         if floor > 0 && !self.root.is_dir() {
             // It was there before: it is gone, not new.
             return Err(StoreError::Absent { path: self.root.clone() });
@@ -184,6 +197,7 @@ impl Place {
                 *lock = Some(DirectoryLock::take(&self.root)?);
             }
         }
+        self.ensure_locked_on(device)?;
         // An export under way would be tidied away under its writer's hands.
         let _exports = held(&self.exports);
         let opened = ladder::open(&self.root, self.persistence, floor)?;
@@ -193,6 +207,7 @@ impl Place {
             opened
         };
         self.is_distrusted.store(false, Ordering::Relaxed);
+        self.is_other.store(false, Ordering::Relaxed);
         Ok(opened)
     }
 
@@ -354,6 +369,15 @@ impl Place {
         let written = export::write(&self.root, &mut known, generation, &bytes, turn);
         *held(&self.exported) = *known;
         self.note(Matter::Export, written.map_err(|cause| StoreError::from_io(&self.root, cause)))
+    }
+
+    /// Has backups see that the database has changed, and that they have to copy it.
+    pub(super) fn mark_as_changed(&self) {
+        let marked = self.database().map(|disk| disk.mark_as_changed());
+        // If it fails a backup may be older than it could be, and nothing else.
+        if let Ok(Err(cause)) = marked {
+            tracing::debug!(%cause, "cannot mark the database as changed");
+        }
     }
 
     /// All rows, if they are those that were committed: neither a good export nor the database may be replaced by less.

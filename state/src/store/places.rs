@@ -25,7 +25,7 @@ use super::error::StoreError;
 use super::export::Turn;
 use super::exporter::Pending;
 use super::place::{Place, View, is_too_long};
-use super::{StoreLayout, StoredService};
+use super::{KeptMounts, StoreLayout, StoredService};
 use crate::Change;
 use crate::described::{OptionName, OptionText};
 use crate::farewell::Farewell;
@@ -45,9 +45,15 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// Opens both, at the same time: they are on different media.
+    /// As [`Places::open_once_mounted`], wherever it is.
+    #[cfg(test)]
     pub(super) fn open(layout: &StoreLayout) -> Self {
-        let open_kept = || Place::open(layout.kept.clone(), Persistence::Kept);
+        Self::open_once_mounted(layout, &KeptMounts::default())
+    }
+
+    /// Opens both, at the same time: they are on different media.
+    pub(super) fn open_once_mounted(layout: &StoreLayout, mounts: &KeptMounts) -> Self {
+        let open_kept = || Place::open_once_mounted(layout.kept.clone(), Persistence::Kept, mounts.clone());
         let (kept, amnesic) = std::thread::scope(|scope| {
             let kept = std::thread::Builder::new().name("store-open".to_owned()).spawn_scoped(scope, open_kept);
             let amnesic = Place::open(layout.amnesic.clone(), Persistence::Amnesic);
@@ -58,6 +64,15 @@ impl Places {
         let places = Self { kept, amnesic, writer: Mutex::new(()), unacknowledged: Mutex::new(BTreeSet::new()) };
         places.settle();
         places
+    }
+
+    /// Opens the kept place if its volume has come, and closes it if that has gone.
+    pub(super) fn look_at_mounts(&self) -> Change {
+        let change = self.kept.look_at_mounts();
+        if change == Change::Changed {
+            self.settle();
+        }
+        change
     }
 
     pub(super) fn of(&self, place: Persistence) -> &Place {
@@ -421,6 +436,7 @@ impl Places {
                 if place.ensure_room_to_close().is_ok() {
                     let _ = place.export(Turn::Older, move || drop(writer));
                 }
+                place.mark_as_changed();
             }
         }
         pending

@@ -79,7 +79,7 @@ fn process() {
                 println!("failed {error} {error:?}");
                 return;
             }
-            println!("ack");
+            println!("ack {}", moment());
             continue;
         }
         let name = name(&format!("s{}", dice.roll(habit.names())));
@@ -114,13 +114,19 @@ fn process() {
             }
         };
         match done {
-            Ok(()) => println!("ack"),
+            Ok(()) => println!("ack {}", moment()),
             Err(error) => {
                 println!("failed {error} {error:?}");
                 return;
             }
         }
     }
+}
+
+/// Microseconds, to compare what two processes did.
+pub(crate) fn moment() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(now.tv_sec * 1_000_000 + now.tv_nsec / 1000).unwrap()
 }
 
 /// Joins or leaves a service of somebody else, or makes or drops a request.
@@ -215,6 +221,8 @@ pub(crate) struct Model {
     pub(crate) certain: Expected,
     pub(crate) possible: Option<Expected>,
     pub(crate) acknowledged: usize,
+    /// The moment of the last one.
+    pub(crate) acknowledged_at: u64,
 }
 
 impl Model {
@@ -293,7 +301,8 @@ impl Model {
                 next.get_mut(*name).unwrap()[2] = (*wish).to_owned();
                 self.possible = Some(next);
             }
-            ["ack"] => {
+            ["ack", at] => {
+                self.acknowledged_at = at.parse().unwrap();
                 self.certain = self.possible.take().unwrap();
                 self.acknowledged += 1;
             }
@@ -306,7 +315,27 @@ fn texts<const COUNT: usize>(words: [&&str; COUNT]) -> Vec<String> {
     words.into_iter().map(|word| (*word).to_owned()).collect()
 }
 
-fn found(store: &Store) -> Expected {
+/// What of it is kept, without the wishes of the session.
+pub(crate) fn kept(expected: &Expected) -> Expected {
+    let is_kept = |key: &str| {
+        // As `change_others` has it.
+        if key.starts_with("joined/") || key.starts_with("request/") {
+            return !key.ends_with('0');
+        }
+        let service = key.split('/').next().unwrap_or(key);
+        expected.get(service).is_some_and(|parts| parts[0] == "Kept")
+    };
+    let kept = expected.iter().filter(|(key, _)| is_kept(key)).map(|(key, parts)| {
+        let mut parts = parts.clone();
+        if !key.contains('/') {
+            parts.remove(2);
+        }
+        (key.clone(), parts)
+    });
+    kept.collect()
+}
+
+pub(crate) fn found(store: &Store) -> Expected {
     let mut found = Expected::new();
     for service in store.services() {
         let name = service.record.name();

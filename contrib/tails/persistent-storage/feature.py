@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# For tps/configuration/features.py, where Feature, Binding, executil and _ are imported already.
+
+
+class TailsServer(Feature):
+    Id = "TailsServer"
+    translatable_name = _("Onion Services")
+    # The data first: the controller begins with the directory of its state, and needs all of them.
+    Bindings = (
+        Binding("tails-server-data", "/var/lib/tails-server-data"),
+        Binding("tails-server", "/var/lib/tails-server"),
+    )
+
+    def do_deactivate(self, job):
+        # The controller keeps its files open, and a server holds its data, so umount would say "target is busy". No hook
+        # runs before the umount.
+        executil.check_call(["/usr/local/lib/tails-server/release-volume"])
+        try:
+            super().do_deactivate(job)
+        except BaseException:
+            # Still in use, or cancelled: the volume is there, and so is what is kept.
+            executil.check_call(["systemctl", "--no-block", "restart", "tails-serverd.service"])
+            raise
