@@ -48,8 +48,10 @@ fn choose_known(install: &Install) -> Result<Result<Vec<String>, String>, Error>
             }
         }
         for name in &names {
-            if found.is_none() && attempt(APT_CACHE, &["show", "--no-all-versions", name])?.status.success() {
-                found = Some(*name);
+            if found.is_none() {
+                let shown = attempt(APT_CACHE, &["show", "--no-all-versions", name])?;
+                // Of a package that others only mention there is nothing to show, and that is no failure.
+                found = (shown.status.success() && !shown.stdout.trim().is_empty()).then_some(*name);
             }
         }
         match found {
