@@ -81,6 +81,12 @@ impl ServicePath {
         Path::new(&self.0)
     }
 
+    /// What it is called among the persistent directories of a service.
+    #[must_use]
+    pub fn kept_name(&self) -> String {
+        self.0.trim_start_matches('/').replace('/', "=")
+    }
+
     /// Whether it is the other, or lies in it.
     #[must_use]
     pub fn is_in(&self, other: &Self) -> bool {

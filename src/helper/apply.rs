@@ -33,6 +33,7 @@ pub(super) fn apply(work: &mut Work) -> Result<Told, Error> {
     if work.ledger.entries.unfinished {
         return Err(Error::Unfinished);
     }
+    mounts::ensure_whole(work.name.as_str())?;
     let wishes = read_wishes(&descriptor)?;
     packages::require(&descriptor.install)?;
     let unit = units::choose(&descriptor)?;

@@ -58,6 +58,8 @@ pub(super) enum Error {
     NotInstalled(String),
     #[error("the installation was cut off, and may not be whole on the disk")]
     Unfinished,
+    #[error("the data of \"{0}\" are being restored from a backup, or that was interrupted")]
+    Restoring(String),
     #[error("these packages are damaged on the disk, and can not be had anew: {0}")]
     Damaged(String),
     #[error("{0} is running, and Tails Server did not start it")]
@@ -117,6 +119,11 @@ impl Error {
             Self::Run { program, .. } => format!("Install the package that {program} is in"),
             Self::Failed { .. } => "See the journal of this unit, and try again".to_owned(),
             Self::Locked(_) => "Wait until the other program has ended, and try again".to_owned(),
+            Self::Restoring(_) => {
+                "Restore the backup once more: sudo tails-server restore FILE. What was kept before is in \
+                 /var/lib/tails-server-data"
+                    .to_owned()
+            }
             Self::Offline(_) => "Connect to the network, and try again".to_owned(),
             Self::HalfInstalled(_) => {
                 "Run `dpkg --configure --pending` as root, which says what keeps them from it, and try again".to_owned()

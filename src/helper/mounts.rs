@@ -16,6 +16,9 @@ use super::program::{CP, run};
 use super::users::Owner;
 use crate::descriptor::{Access, Alternatives, FolderMount, Persist, ServiceDescriptor, ServicePath};
 
+/// Says, in the data of a service, that they come out of a backup that is not restored yet.
+const RESTORING: &str = ".restoring";
+
 /// Where the persistent directories of a service are on this computer.
 #[derive(Debug)]
 pub(super) struct Layout<'a> {
@@ -40,7 +43,7 @@ impl<'a> Layout<'a> {
         let mut directories = Vec::new();
         for persist in &descriptor.persist {
             let path = existing(&persist.path)?;
-            let name = path.as_str().trim_start_matches('/').replace('/', "=");
+            let name = path.kept_name();
             let source = is_kept.then(|| kept.join(&name));
             directories.push(Kept { persist: &persist.value, path, source, name });
         }
@@ -124,6 +127,12 @@ impl Kept<'_> {
         }
         origin::is_ahead(&Directory::parent(source)?, &self.name, self.path.as_path())
     }
+}
+
+/// No data of a backup are in place whose wishes are not. See cli/backup/data/delivery.rs.
+pub(super) fn ensure_whole(service: &str) -> Result<(), Error> {
+    let mark = Path::new(KEPT).join(service).join(RESTORING);
+    if is_missing(&mark)? { Ok(()) } else { Err(Error::Restoring(service.to_owned())) }
 }
 
 /// The first path that exists, or the first.

@@ -26,7 +26,10 @@ pub(super) fn uninstall(work: &mut Work) -> Result<Told, Error> {
         }
     }
     if !is_missing(Path::new(KEPT))? {
-        Directory::ours(Path::new(KEPT), 0o711)?.remove_all(work.name.as_str())?;
+        let kept = Directory::ours(Path::new(KEPT), 0o711)?;
+        kept.remove_all(work.name.as_str())?;
+        // What an interrupted restoration has left.
+        kept.remove_all(&format!(".{}.new", work.name))?;
     }
     // A mask that the power brings back has to be known.
     rustix::fs::sync();
