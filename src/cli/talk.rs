@@ -43,11 +43,16 @@ impl Progress {
         Self { redraws: Screen::talk().redraws, shown: Stage::default() }
     }
 
+    /// How many steps are worth showing: fewer where each is a line of its own.
+    pub(super) const fn steps(&self) -> u64 {
+        if self.redraws { 100 } else { 10 }
+    }
+
     /// Shows where it is now.
     pub(super) fn show(&mut self, stage: impl Into<Stage>) {
         let mut stage = stage.into();
         stage.text = harmless(&stage.text);
-        if self.shown == stage {
+        if self.shown == stage || !self.redraws && is_hardly_more(&self.shown, &stage) {
             return;
         }
         let mut err = std::io::stderr();
@@ -69,6 +74,15 @@ impl Drop for Progress {
             let mut err = std::io::stderr();
             let _ = write!(err, "\r\x1b[K").and_then(|()| err.flush());
         }
+    }
+}
+
+/// Whether it is a few percent more of the same: where each is a line of its own, one in ten percent is worth it.
+fn is_hardly_more(shown: &Stage, stage: &Stage) -> bool {
+    let percent = |stage: &Stage| stage.share.filter(|(_, of)| *of == 100).map(|(done, _)| done);
+    match (percent(shown), percent(stage)) {
+        (Some(before), Some(now)) => before <= now && before / 10 == now / 10,
+        (Some(_) | None, _) => false,
     }
 }
 
@@ -109,6 +123,27 @@ mod tests {
         }
         assert_eq!(drawn(&stage("web: publishing", Some((0, 0))), 80), "web: publishing");
         assert_eq!(drawn(&stage("web: starting", None), 80), "web: starting");
+    }
+
+    #[test]
+    fn lines_of_their_own_are_one_in_ten_percent() {
+        for (shown, now, is_silent) in [
+            (Some((0, 100)), Some((9, 100)), true),
+            (Some((9, 100)), Some((10, 100)), false),
+            (Some((10, 100)), Some((19, 100)), true),
+            (Some((95, 100)), Some((100, 100)), false),
+            // Another thing has begun, or it is none of percents.
+            (Some((19, 100)), Some((12, 100)), false),
+            (Some((3, 16)), Some((4, 16)), false),
+            (None, Some((3, 100)), false),
+            (Some((3, 100)), None, false),
+        ] {
+            assert_eq!(
+                is_hardly_more(&stage("installing", shown), &stage("installing", now)),
+                is_silent,
+                "{shown:?} {now:?}"
+            );
+        }
     }
 
     #[test]
