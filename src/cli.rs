@@ -27,6 +27,7 @@ mod key;
 mod language;
 mod lint;
 mod log;
+mod meter;
 mod new;
 mod option;
 mod output;
@@ -112,7 +113,7 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let patience = if matches!(verb, Verb::Check { .. }) {
         CHECK_PATIENCE
-    } else if matches!(verb, Verb::Install { .. } | Verb::Uninstall { .. } | Verb::Remove { .. }) {
+    } else if matches!(verb, Verb::Install { .. } | Verb::Uninstall { .. } | Verb::Remove { .. } | Verb::Restore(_)) {
         UNINSTALL_PATIENCE
     } else {
         ANSWER_PATIENCE
@@ -148,8 +149,8 @@ async fn run(arguments: Arguments) -> Result<(), Failure> {
         Verb::Leave { name, yes } => joined::leave(&session, &name, yes).await,
         Verb::Request(request) => request::request(&session, request, form).await,
         Verb::Plan { name } => plan::plan(&session, name.as_ref(), form).await,
-        Verb::Backup(request) => backup::backup(&session, request).await,
-        Verb::Restore(request) => backup::restore(&session, request, form).await,
+        Verb::Backup(request) => Box::pin(backup::backup(&session, request)).await,
+        Verb::Restore(request) => Box::pin(backup::restore(&session, request, form)).await,
         Verb::ExportSettings(request) => settings::export(&session, &request).await,
         Verb::ImportSettings(request) => settings::import(&session, request, form).await,
         Verb::Watch => watch::watch(&session, form).await,

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `tails-server backup` and `restore`
 
+mod data;
 mod error;
 mod file;
+mod freight;
 mod passphrase;
 mod place;
 
@@ -16,8 +18,10 @@ use crate::bus::api::{self, ApiError, ArchiveProxy, RestorationProperties, Resto
 use crate::cli::args::{Backup, Restore};
 use crate::cli::ask;
 pub(super) use crate::cli::backup::error::BackupError;
+use crate::cli::backup::freight::{Freight, View as DataView, collect, unhurried};
 pub(super) use crate::cli::backup::place::NewFile;
 use crate::cli::error::{Act, Failure, Refusal};
+use crate::cli::meter::Meter;
 use crate::cli::output::{Form, print};
 use crate::cli::session::Session;
 use crate::cli::talk::say;
@@ -29,6 +33,7 @@ const MOST_BYTES: usize = 32 * 1024 * 1024;
 pub(super) async fn backup(session: &Session, request: Backup) -> Result<(), Failure> {
     // Before anybody is asked for anything.
     place::ensure_free(&request.file)?;
+    let cargo = if request.with_data { Some(collect(session, &request).await?) } else { None };
     let passphrase = if request.generate_passphrase {
         let made_up = passphrase::make_up().map_err(Failure::System)?;
         say(&tr!("The passphrase of the backup, which is shown only now: {passphrase}", passphrase = made_up.as_str()));
@@ -38,21 +43,36 @@ pub(super) async fn backup(session: &Session, request: Backup) -> Result<(), Fai
     };
     let exported = archive(session).await?.export().await?;
     let remembered = api::take(exported.into(), MOST_BYTES).await.map_err(|_| Failure::Garbled)?;
-    file::write(&request.file, &remembered, &passphrase)?;
+    let path = request.file.clone();
+    let has_data = match cargo {
+        None => {
+            file::write(&path, &remembered, &passphrase, None)?;
+            false
+        }
+        Some(mut cargo) => {
+            let stop = cargo.stop();
+            let work = move || file::write(&path, &remembered, &passphrase, Some(&mut cargo)).map(|()| cargo);
+            let cargo = unhurried(stop, work).await??;
+            cargo.notes().lines().iter().for_each(|line| say(line));
+            !cargo.declared().is_empty()
+        }
+    };
     say(&tr!("The backup is in {path}.", path = request.file.display()));
     say(&tr!("Whoever has it and the passphrase is every service in it: keep them apart."));
-    say(&tr!(
-        "The data of the servers are not in it. To try it: tails-server restore {path} --dry-run",
-        path = request.file.display()
-    ));
+    let path = request.file.display();
+    say(&if has_data {
+        tr!("The data of the servers are in it, as said above. To try it: tails-server restore {path} --dry-run", path)
+    } else {
+        tr!("The data of the servers are not in it. To try it: tails-server restore {path} --dry-run", path)
+    });
     Ok(())
 }
 
 /// Restores a backup.
 pub(super) async fn restore(session: &Session, request: Restore, form: Form) -> Result<(), Failure> {
     let passphrase = passphrase::for_known(&request.passphrase)?;
-    let opened = file::open(&request.file, &passphrase)?;
-    drop(passphrase);
+    // Whoever interrupts this ends the program: there is nothing to put in order yet.
+    let opened = file::open(&request.file, &passphrase, Meter::new())?;
     say(&tr!(
         "The backup was made at {time} by version {version}.",
         time = opened.manifest.made_at,
@@ -60,35 +80,59 @@ pub(super) async fn restore(session: &Session, request: Restore, form: Form) -> 
     ));
     let archive = archive(session).await?;
     let handed = api::hand_over(&opened.remembered).map_err(Failure::System)?;
-    drop(opened);
     let options = RestoreOptions { replace: Some(request.replace), enable: Some(request.enable) };
     let planned = archive.plan(Fd::from(handed.as_fd()), options.clone()).await.map_err(refused)?;
-    tell(&planned);
+    let mut freight = Freight::plan(opened, &planned, &request)?;
+    tell(&planned, &freight);
     let count = planned.iter().filter(|item| item.done).count();
-    if request.dry_run || count == 0 {
-        say(&if count == 0 {
-            tr!("There is nothing to restore.")
-        } else {
-            tr!("One thing would be restored." | "{n} things would be restored." % count)
-        });
-        return show(&planned, form);
+    let is_nothing = count == 0 && freight.is_empty();
+    if request.dry_run || is_nothing {
+        if is_nothing {
+            say(&tr!("There is nothing to restore."));
+        } else if count > 0 {
+            say(&tr!("One thing would be restored." | "{n} things would be restored." % count));
+        }
+        return show(&planned, &freight, form);
     }
+    freight.ensure_possible(&request)?;
     warn(&planned);
     if !request.yes {
         let question = tr!("Type the word restore to do it: ");
         ask::for_word(&question, "restore", Act::Restore)?;
     }
-    let done = archive.restore(Fd::from(handed.as_fd()), options).await.map_err(refused)?;
+    let mut deliveries = freight.unpack(session, &request, passphrase).await?;
+    for delivery in &mut deliveries {
+        delivery.exchange().map_err(BackupError::from)?;
+    }
+    // Nothing changes about the data any more; and if what was planned has, nothing is done.
+    let fd = || Fd::from(handed.as_fd());
+    if !deliveries.is_empty() && archive.plan(fd(), options.clone()).await.map_err(refused)? != planned {
+        return Err(BackupError::ChangedMeanwhile.into());
+    }
+    let done = if count > 0 { archive.restore(fd(), options).await.map_err(refused)? } else { planned };
+    for delivery in deliveries {
+        for aside in delivery.finish().map_err(BackupError::from)? {
+            say(&tr!(
+                "The data that were here are in {path}; delete them once you need them no more.",
+                path = aside.display()
+            ));
+        }
+    }
     let count = done.iter().filter(|item| item.done).count();
-    say(&tr!("One thing is restored." | "{n} things are restored." % count));
-    let asleep = done.iter().find(|item| item.done && item.was_enabled && !item.enabled);
+    if count > 0 {
+        say(&tr!("One thing is restored." | "{n} things are restored." % count));
+    }
+    for load in freight.restored() {
+        say(&tr!("The data of \"{name}\" are restored.", name = load.name));
+    }
+    let asleep = done.iter().find(|item| item.done && !item.enabled && (item.was_enabled || freight.has(&item.name)));
     if let Some(asleep) = asleep {
         say(&tr!(
             "To publish what is restored, once no other computer does: tails-server enable {name}",
             name = asleep.name
         ));
     }
-    show(&done, form)
+    show(&done, &freight, form)
 }
 
 async fn archive(session: &Session) -> Result<ArchiveProxy<'static>, Failure> {
@@ -105,7 +149,7 @@ fn refused(error: ApiError) -> Failure {
 }
 
 /// Says what is going to be done, a line for each thing.
-fn tell(planned: &[RestorationProperties]) {
+fn tell(planned: &[RestorationProperties], freight: &Freight) {
     for item in planned {
         let name = match item.kind.as_str() {
             "joined" => tr!("{name}, a service of somebody else", name = item.name),
@@ -133,6 +177,9 @@ fn tell(planned: &[RestorationProperties]) {
         if let Some(problem) = item.problem.as_ref().filter(|_| item.done) {
             let problem = problem.as_str();
             say(&tr!("  It can not run here as it is: {problem}", problem = tr!(problem)));
+        }
+        if let Some(load) = freight.loads.get(&item.name).filter(|_| item.kind == "service") {
+            load.lines().iter().for_each(|line| say(line));
         }
     }
 }
@@ -163,7 +210,7 @@ fn warn(planned: &[RestorationProperties]) {
     }
 }
 
-fn show(items: &[RestorationProperties], form: Form) -> Result<(), Failure> {
+fn show(items: &[RestorationProperties], freight: &Freight, form: Form) -> Result<(), Failure> {
     #[derive(Serialize)]
     #[serde(rename_all = "kebab-case")]
     struct View<'a> {
@@ -176,6 +223,8 @@ fn show(items: &[RestorationProperties], form: Form) -> Result<(), Failure> {
         taken_by: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         enabled: Option<bool>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data: Option<DataView>,
     }
     let view = |item: &'_ RestorationProperties| {
         let action = match (item.verdict.as_str(), item.done) {
@@ -197,6 +246,7 @@ fn show(items: &[RestorationProperties], form: Form) -> Result<(), Failure> {
                 differences: &item.differences,
                 taken_by: item.taken_by.as_deref(),
                 enabled: is_service.then_some(item.enabled),
+                data: freight.loads.get(&item.name).filter(|_| is_service).map(freight::Load::view),
             }
         })
         .collect();

@@ -292,7 +292,7 @@ fn what_a_stranger_made_restores_nothing_and_writes_nothing() {
     assert_eq!(parts.keys().collect::<Vec<_>>(), ["manifest.json", "remembered.json"]);
     let (manifest, remembered) = (&parts["manifest.json"][..], &parts["remembered.json"][..]);
     let text = String::from_utf8(remembered.to_vec()).unwrap();
-    let newer = String::from_utf8(manifest.to_vec()).unwrap().replace("\"version\": 1", "\"version\": 2");
+    let newer = String::from_utf8(manifest.to_vec()).unwrap().replace("\"version\": 1", "\"version\": 3");
     let plain = tar::EntryType::Regular;
     let whole = |remembered: &str| {
         tarred(&[("manifest.json", plain, manifest), ("remembered.json", plain, remembered.as_bytes())])
@@ -303,7 +303,7 @@ fn what_a_stranger_made_restores_nothing_and_writes_nothing() {
         (Vec::new(), &["is no backup"]),
         (tarred(&[("remembered.json", plain, remembered)]), &["is no backup"]),
         (tarred(&[("manifest.json", plain, manifest)]), &["is damaged"]),
-        (tarred(&[("manifest.json", plain, newer.as_bytes())]), &["newer Tails Server", "version 2"]),
+        (tarred(&[("manifest.json", plain, newer.as_bytes())]), &["newer Tails Server", "version 3"]),
         (tarred(&[("manifest.json", plain, b"{}")]), &["is no backup"]),
         (tarred(&[("manifest.json", plain, manifest), ("manifest.json", plain, manifest)]), &["is damaged"]),
         (

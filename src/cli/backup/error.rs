@@ -8,7 +8,11 @@ use tr::tr;
 
 use crate::cli::exit::Exit;
 
+use tails_server_state::ServiceName;
+
+use super::data::DeliveryError;
 use super::passphrase::SHORTEST;
+use crate::cli::meter::size;
 
 /// Why a backup was not made or not restored.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +57,40 @@ pub(in crate::cli) enum BackupError {
     TooNew { path: PathBuf, version: u32 },
     #[error("{}", tr!("the backup {path} is damaged", path = path.display()))]
     Damaged { path: PathBuf },
+    #[error("{}", tr!("the data of the servers are root's, and you are not root"))]
+    NotRoot { file: PathBuf, what: WithData },
+    #[error("{}", tr!("the server of \"{name}\" may run, and changes its data while they are read", name = .0))]
+    Running(ServiceName),
+    #[error("{}", tr!("the data of \"{name}\" that its server works with are not kept yet", name = .0))]
+    Behind(ServiceName),
+    #[error("{}", tr!("the data of \"{name}\" come out of a backup that was not restored to its end", name = .0))]
+    Halfway(ServiceName),
+    #[error("{}", tr!("cannot read the data of \"{name}\"", name))]
+    ReadData {
+        name: ServiceName,
+        #[source]
+        cause: io::Error,
+    },
+    #[error("{}", tr!("the data need {needed}, and there is room for {room}", needed = size(*.needed), room = size(*.room)))]
+    NoRoom { needed: u64, room: u64 },
+    #[error("{}", tr!("the users of \"{name}\" are missing on this computer", name = .0))]
+    NoAccounts(ServiceName),
+    #[error("{}", tr!("cannot unpack the data"))]
+    Unpack {
+        #[source]
+        cause: io::Error,
+    },
+    #[error("{}", tr!("something has changed here meanwhile"))]
+    ChangedMeanwhile,
+    #[error("{}", tr!("the data can not be put in place"))]
+    Delivery(#[from] DeliveryError),
+}
+
+/// What is done with data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum WithData {
+    BackUp,
+    Restore,
 }
 
 impl BackupError {
@@ -68,7 +106,17 @@ impl BackupError {
             | Self::TooLarge { .. }
             | Self::TooMuchWork { .. }
             | Self::TooNew { .. }
-            | Self::Damaged { .. } => Exit::Failed,
+            | Self::Damaged { .. }
+            | Self::NotRoot { .. }
+            | Self::Running(_)
+            | Self::Behind(_)
+            | Self::Halfway(_)
+            | Self::ReadData { .. }
+            | Self::NoRoom { .. }
+            | Self::NoAccounts(_)
+            | Self::Unpack { .. }
+            | Self::ChangedMeanwhile
+            | Self::Delivery(_) => Exit::Failed,
         }
     }
 
@@ -84,7 +132,30 @@ impl BackupError {
             Self::ReadPassphrase { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
                 Some(tr!("Give a file whose first line is the passphrase"))
             }
-            Self::Write { .. } | Self::Read { .. } | Self::ReadPassphrase { .. } => None,
+            Self::Write { .. } | Self::Read { .. } | Self::ReadPassphrase { .. } | Self::ReadData { .. } => None,
+            Self::NotRoot { file, what: WithData::BackUp } => {
+                Some(tr!("As root: sudo tails-server backup {path} --with-data", path = file.display()))
+            }
+            Self::NotRoot { file, what: WithData::Restore } => Some(tr!(
+                "As root: sudo tails-server restore {path}; or add --without-data, to restore all but the data",
+                path = file.display()
+            )),
+            Self::Running(name) => Some(tr!(
+                "Disable it for the time being: tails-server disable {name}; or add --live, if it does not matter that some files may \
+                 not fit together",
+                name
+            )),
+            Self::Behind(name) => Some(tr!("Have them kept: tails-server enable {name}, then disable it again", name)),
+            Self::Halfway(_) => Some(tr!("Restore that backup once more")),
+            Self::NoRoom { .. } => Some(tr!("Make room in /var/lib/tails-server-data, or add --without-data")),
+            Self::NoAccounts(name) => Some(tr!("Install its server first: tails-server install {name}", name)),
+            Self::Unpack { .. } | Self::ChangedMeanwhile => Some(tr!("Nothing was restored; try again")),
+            Self::Delivery(DeliveryError::Runs(name)) => {
+                Some(tr!("Disable it first: tails-server disable {name}. Nothing was restored", name))
+            }
+            Self::Delivery(DeliveryError::Place { .. }) => {
+                Some(tr!("See whether the disk is there, writable and not full, and restore it once more"))
+            }
             Self::NoTerminal => Some(tr!("Put the passphrase into a file, and add --passphrase-file FILE")),
             Self::NoPassphrase | Self::TooShort => {
                 Some(tr!("Take several words that nobody would guess, or add --generate-passphrase"))
