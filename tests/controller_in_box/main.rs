@@ -11,6 +11,7 @@
 mod attempts;
 mod clients;
 mod cuts;
+mod data;
 mod installed;
 mod kept;
 mod mumble;
