@@ -17,6 +17,7 @@ use zbus::Fd;
 use crate::bus::api::{self, ApiError, ArchiveProxy, RestorationProperties, RestoreOptions};
 use crate::cli::args::{Backup, Restore};
 use crate::cli::ask;
+use crate::cli::backup::data::Delivery;
 pub(super) use crate::cli::backup::error::BackupError;
 use crate::cli::backup::freight::{Freight, View as DataView, collect, unhurried};
 pub(super) use crate::cli::backup::place::NewFile;
@@ -109,9 +110,24 @@ pub(super) async fn restore(session: &Session, request: Restore, form: Form) -> 
     if !deliveries.is_empty() && archive.plan(fd(), options.clone()).await.map_err(refused)? != planned {
         return Err(BackupError::ChangedMeanwhile.into());
     }
-    let done = if count > 0 { archive.restore(fd(), options).await.map_err(refused)? } else { planned };
-    for delivery in deliveries {
-        for aside in delivery.finish().map_err(BackupError::from)? {
+    let done = if count == 0 { Ok(planned) } else { archive.restore(fd(), options).await };
+    let done = match done {
+        Ok(done) => done,
+        Err(error) => {
+            // Nobody knows whether it is remembered: with the one data or the other, they may not be those of its wishes.
+            if !deliveries.is_empty() {
+                say(&tr!(
+                    "No server starts on the data of the backup yet. Once what follows is mended, restore it once more."
+                ));
+            }
+            deliveries.into_iter().for_each(Delivery::leave);
+            return Err(refused(error));
+        }
+    };
+    // Each of them, even if one fails: it is remembered.
+    let finished: Vec<_> = deliveries.into_iter().map(Delivery::finish).collect();
+    for finished in finished {
+        for aside in finished.map_err(BackupError::from)? {
             say(&tr!(
                 "The data that were here are in {path}; delete them once you need them no more.",
                 path = aside.display()

@@ -3,8 +3,8 @@
 //!
 //! They arrive in `.SERVICE.new`, beside the data that are kept, with a mark in it from the first moment. Once they are whole and
 //! on the disk, one rename exchanges the two. The mark is now with the data that count: root's helper starts no server
-//! on them until it is gone, which is after the wishes of the backup are remembered. Until then all is exchanged back if
-//! something fails. What was here before is then put aside; nothing of it is deleted.
+//! on them until it is gone, which is after the wishes of the backup are remembered. What fails before they could be is
+//! exchanged back. What was here before is then put aside; nothing of it is deleted.
 //!
 //! What a crash leaves is told by the mark: with it, it came out of a backup; without, it was here before.
 
@@ -187,6 +187,11 @@ impl Delivery {
             Ok(aside)
         };
         finish().map_err(|cause| self.failed(cause))
+    }
+
+    /// It is unknown whether the backup is restored: no server starts on any data until it is.
+    pub(in crate::cli::backup) fn leave(mut self) {
+        self.state = State::Finished;
     }
 
     fn undo(&self) -> io::Result<()> {

@@ -123,14 +123,12 @@ fn a_crash_at_any_point_leaves_old_or_new_and_the_next_restoration_loses_nothing
         ("after the exchange", |house| {
             let mut delivery = house.arrive();
             delivery.exchange().unwrap();
-            drop(delivery.lock.take());
-            std::mem::forget(delivery);
+            delivery.leave();
         }),
         ("while the old are put aside", |house| {
             let mut delivery = house.arrive();
             delivery.exchange().unwrap();
-            drop(delivery.lock.take());
-            std::mem::forget(delivery);
+            delivery.leave();
             settle(&house.site, &name()).unwrap();
         }),
         ("while what has arrived is deleted", |house| {
@@ -141,8 +139,7 @@ fn a_crash_at_any_point_leaves_old_or_new_and_the_next_restoration_loses_nothing
             for _ in 0..2 {
                 let mut delivery = house.arrive();
                 delivery.exchange().unwrap();
-                drop(delivery.lock.take());
-                std::mem::forget(delivery);
+                delivery.leave();
             }
         }),
     ];
