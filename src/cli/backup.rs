@@ -8,6 +8,7 @@ mod freight;
 mod passphrase;
 mod place;
 
+use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 
 use serde::Serialize;
@@ -19,7 +20,7 @@ use crate::cli::args::{Backup, Restore};
 use crate::cli::ask;
 use crate::cli::backup::data::Delivery;
 pub(super) use crate::cli::backup::error::BackupError;
-use crate::cli::backup::freight::{Freight, View as DataView, collect, unhurried};
+use crate::cli::backup::freight::{Freight, View as DataView, collect, starting, unhurried};
 pub(super) use crate::cli::backup::place::NewFile;
 use crate::cli::error::{Act, Failure, Refusal};
 use crate::cli::meter::Meter;
@@ -83,6 +84,7 @@ pub(super) async fn restore(session: &Session, request: Restore, form: Form) -> 
     let handed = api::hand_over(&opened.remembered).map_err(Failure::System)?;
     let options = RestoreOptions { replace: Some(request.replace), enable: Some(request.enable) };
     let planned = archive.plan(Fd::from(handed.as_fd()), options.clone()).await.map_err(refused)?;
+    let starting = starting(&opened.remembered);
     let mut freight = Freight::plan(opened, &planned, &request)?;
     tell(&planned, &freight);
     let count = planned.iter().filter(|item| item.done).count();
@@ -148,7 +150,30 @@ pub(super) async fn restore(session: &Session, request: Restore, form: Form) -> 
             name = asleep.name
         ));
     }
+    say_what_starts_no_more(session, &done, &starting).await?;
     show(&done, &freight, form)
+}
+
+/// Says how to have services started at boot that were when the backup was made.
+async fn say_what_starts_no_more(
+    session: &Session,
+    done: &[RestorationProperties],
+    starting: &BTreeSet<String>,
+) -> Result<(), Failure> {
+    let restored: Vec<_> = done.iter().filter(|item| item.done && starting.contains(&item.name)).collect();
+    if restored.is_empty() {
+        return Ok(());
+    }
+    let (_, _, services) = session.manager.overview().await?;
+    for item in restored {
+        if item.kind == "service" && services.get(&item.name).is_some_and(|service| !service.autostart) {
+            say(&tr!(
+                "\"{name}\" is not started at boot any more. To have it started: tails-server set-option {name} autostart on",
+                name = item.name
+            ));
+        }
+    }
+    Ok(())
 }
 
 async fn archive(session: &Session) -> Result<ArchiveProxy<'static>, Failure> {

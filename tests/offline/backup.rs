@@ -293,6 +293,11 @@ fn what_a_stranger_made_restores_nothing_and_writes_nothing() {
     let (manifest, remembered) = (&parts["manifest.json"][..], &parts["remembered.json"][..]);
     let text = String::from_utf8(remembered.to_vec()).unwrap();
     let newer = String::from_utf8(manifest.to_vec()).unwrap().replace("\"version\": 1", "\"version\": 3");
+    let second = newer.replace("\"version\": 3", "\"version\": 2");
+    let data = second.replace(
+        "\"version\": 2",
+        "\"version\": 2, \"data\": [{\"service\": \"mumble\", \"entries\": 1, \"bytes\": 0, \"live\": false}]",
+    );
     let plain = tar::EntryType::Regular;
     let whole = |remembered: &str| {
         tarred(&[("manifest.json", plain, manifest), ("remembered.json", plain, remembered.as_bytes())])
@@ -316,6 +321,26 @@ fn what_a_stranger_made_restores_nothing_and_writes_nothing() {
         ),
         (tarred(&[("manifest.json", plain, manifest), ("../../remembered.json", plain, remembered)]), &["is damaged"]),
         (tarred(&[("../manifest.json", plain, manifest)]), &["is no backup"]),
+        (
+            tarred(&[("manifest.json", plain, second.as_bytes()), ("remembered.json", plain, remembered)]),
+            &["is damaged"],
+        ),
+        (
+            tarred(&[
+                ("manifest.json", plain, data.as_bytes()),
+                ("remembered.json", plain, remembered),
+                ("data/mumble/var=lib=mumble-server", tar::EntryType::Directory, b""),
+            ]),
+            &["is damaged"],
+        ),
+        (
+            tarred(&[
+                ("manifest.json", plain, manifest),
+                ("remembered.json", plain, remembered),
+                ("data/web/srv", tar::EntryType::Directory, b""),
+            ]),
+            &["is damaged"],
+        ),
         (whole(""), &["no backup"]),
         (whole(&deep), &["no backup"]),
         (whole(&text.replace("\"version\": 1", "\"version\": 9")), &["newer Tails Server", "version 9"]),
@@ -533,4 +558,20 @@ fn a_backup_that_is_interrupted_leaves_nothing_that_looks_like_one() {
     assert!(!file.exists());
     desk.backup(&controller, "services.age");
     assert!(desk.restore(&controller, &file, &["--dry-run"]).contains_key("web"));
+}
+
+#[test]
+fn how_a_service_is_started_at_boot_again_is_said_if_it_was() {
+    let (desk, old, new) = (Desk::new(), controller(), controller());
+    publish(&old, "web", &["--persistent", "--autostart"]);
+    publish(&old, "club", &["--persistent"]);
+    let file = desk.backup(&old, "services.age");
+    let said = |options: &[&str]| desk.run(&new, "restore", &file, options).succeeded().stderr;
+    let asleep = said(&["--yes"]);
+    assert!(
+        asleep.contains("tails-server set-option web autostart on") && !asleep.contains("set-option club"),
+        "{asleep}"
+    );
+    let awake = said(&["--yes", "--enable", "--replace"]);
+    assert!(!awake.contains("set-option"), "{awake}");
 }

@@ -148,7 +148,16 @@ struct Remembered {
 struct Service {
     name: ServiceName,
     persistence: bool,
+    #[serde(default)]
+    autostart: bool,
     described: Option<serde::de::IgnoredAny>,
+}
+
+/// The services that were to start by themselves when the backup was made.
+pub(super) fn starting(remembered: &[u8]) -> BTreeSet<String> {
+    // What can not be read has nothing of which something could be said; the controller refuses it.
+    let services = serde_json::from_slice(remembered).map_or_else(|_| Vec::new(), |all: Remembered| all.services);
+    services.into_iter().filter(|service| service.autostart).map(|service| service.name.to_string()).collect()
 }
 
 /// The data of a backup on their way.
