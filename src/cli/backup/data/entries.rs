@@ -143,7 +143,7 @@ impl<R: Read> Read for Entries<R> {
 
 /// It is no tar, or none that a backup has in it.
 #[derive(Debug, thiserror::Error)]
-#[error("it is no tar of a backup")]
+#[error("malformed")]
 struct Malformed;
 
 fn malformed() -> io::Error {
