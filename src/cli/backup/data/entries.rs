@@ -4,6 +4,8 @@
 
 use std::io::{self, Read};
 
+use tr::tr;
+
 /// The size of a block of a tar.
 const BLOCK: usize = 512;
 /// The longest name and the longest link. PATH_MAX of Linux
@@ -143,7 +145,7 @@ impl<R: Read> Read for Entries<R> {
 
 /// It is no tar, or none that a backup has in it.
 #[derive(Debug, thiserror::Error)]
-#[error("malformed")]
+#[error("{}", tr!("it is no backup of Tails Server's"))]
 struct Malformed;
 
 fn malformed() -> io::Error {
