@@ -173,7 +173,7 @@ impl Controller {
     /// # Errors
     /// The loop has ended.
     pub async fn look_at_mounts(&self) -> Result<Change, RequestError> {
-        let repertoire = Arc::clone(&self.repertoire);
+        let repertoire = self.repertoire();
         let look = move |store: &Store| {
             let change = store.look_at_mounts();
             if change == Change::Changed {
