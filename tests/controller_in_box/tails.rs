@@ -4,13 +4,14 @@
 mod boots;
 mod chain;
 mod hook;
+mod volume;
 mod witness;
 
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
 
 use serde_json::Value;
-use tails_box::{Options, Release, wait_until};
+use tails_box::{Options, Release, STICK, wait_until};
 
 use self::witness::Life;
 use crate::reach::Reach;
@@ -22,9 +23,27 @@ const HOOK: &str = "tails-server-tor-hook.service";
 const TORRC: &str = "/etc/tor/torrc";
 /// As Tails has it, as far as it matters here.
 const TORRC_OF_TAILS: &str = "ControlPort 127.0.0.1:9052\nDisableNetwork 1\nSandbox 1\nSocksPort 127.0.0.1:9050\n";
-/// Until it is settled how the controller waits for the volume by itself, it is started once that is there. The order changes here.
-const AFTER_THE_VOLUME: &str = "[Unit]\nConditionPathIsMountPoint=/var/lib/tails-server\n";
-const KEPT: [&str; 3] = ["/var/lib/tails-server", "/var/lib/tails-server-data", "/var/lib/tails-server-helper"];
+/// What an image takes of `contrib/tails/persistent-storage/`, and where; its README says the same.
+const OF_THE_IMAGE: [(&str, &str, &str); 6] = [
+    ("settings.toml", "/etc/tails-server/settings.toml", "0644"),
+    (
+        "tails-serverd.service.d/persistent-storage.conf",
+        "/usr/lib/systemd/system/tails-serverd.service.d/persistent-storage.conf",
+        "0644",
+    ),
+    ("tails-server-volume.tmpfiles", "/usr/lib/tmpfiles.d/tails-server-volume.conf", "0644"),
+    ("release-volume", "/usr/local/lib/tails-server/release-volume", "0755"),
+    (
+        "on-activated-hooks/TailsServer/10-start-tails-server",
+        "/usr/local/lib/persistent-storage/on-activated-hooks/TailsServer/10-start-tails-server",
+        "0755",
+    ),
+    (
+        "on-deactivated-hooks/TailsServer/10-start-tails-server",
+        "/usr/local/lib/persistent-storage/on-deactivated-hooks/TailsServer/10-start-tails-server",
+        "0755",
+    ),
+];
 /// What plays the Internet, and not what is ours, are processes of root on ports from here on.
 const INTERNET: &str = "-A OUTPUT -o lo -p tcp -m multiport --dports 10000:32000 -m owner --uid-owner root -j ACCEPT\n";
 /// As the last rule refuses everybody, with a counter for each who could be one of ours.
@@ -66,7 +85,7 @@ impl Tails {
     /// A Tails on which Tails Server is installed and nothing was done yet, its Persistent Storage unlocked. None if the
     /// programs were built for a newer one.
     fn boot() -> Option<Self> {
-        let system = System::boot(Release::Trixie, Options::new().with_lan())?;
+        let system = System::boot(Release::Trixie, Options::new().with_lan().with_stick())?;
         system.run(&["systemctl", "stop", UNIT]);
         system.machine.copy_tree(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tails"), "/").unwrap();
         system.run(&["systemd-sysusers"]);
@@ -78,15 +97,25 @@ impl Tails {
         let rules = rules.replace(last, &format!("{INTERNET}{COUNTERS}{last}"));
         assert_eq!(rules.matches("refused").count(), 3);
         system.machine.write("/usr/local/share/tails-rules", &rules).unwrap();
-        let conf: String = KEPT.iter().map(|path| format!("{path}\tsource={}\n", &path["/var/lib/".len()..])).collect();
-        system.machine.write("/var/medium/persistence.conf", &conf).unwrap();
-        system.machine.write(&format!("/etc/systemd/system/{UNIT}.d/volume.conf"), AFTER_THE_VOLUME).unwrap();
+        let storage = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/tails/persistent-storage");
+        for (from, to, mode) in OF_THE_IMAGE {
+            system.machine.copy(&storage.join(from), to, mode).unwrap();
+        }
+        let lines = "persistence.conf";
+        system.machine.copy(&storage.join(lines), &format!("{STICK}/{lines}"), "0600").unwrap();
+        // An image has these in memory, made anew at each boot.
+        system.run(&[
+            "sh",
+            "-c",
+            "rm -r /var/lib/tails-server /var/lib/tails-server-data && systemd-tmpfiles --create",
+        ]);
         system.machine.write(TORRC, TORRC_OF_TAILS).unwrap();
         system.run(&["systemctl", "daemon-reload"]);
         let tails = Self { system };
         tails.run(&["systemctl", "enable", "ferm.service", "tails-tor-has-bootstrapped-flag-file.service"]);
         tails.hook(Hook::Enabled);
         tails.run(&["systemctl", "start", "ferm.service"]);
+        tails.run(&["systemctl", "start", UNIT]);
         tails.unlock();
         Some(tails)
     }
@@ -102,7 +131,11 @@ impl Tails {
     /// As in the Welcome Screen.
     fn unlock(&self) {
         self.run(&["unlock"]);
-        self.run(&["systemctl", "start", UNIT]);
+    }
+
+    /// What `status` says of Tails Server itself.
+    fn problems(&self) -> String {
+        self.json(&["status"]).to_string()
     }
 
     /// Boots it again: no network, nothing unlocked.

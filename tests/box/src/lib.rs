@@ -49,7 +49,7 @@ pub use base::Base;
 pub use error::Error;
 pub use gate::may_boot;
 pub use listen::{ListenWatch, Listener, Protocol};
-pub use machine::Machine;
+pub use machine::{Machine, STICK};
 pub use network::{MACHINE_ADDRESS, NEIGHBOUR_ADDRESS, Neighbour};
 pub use options::Options;
 pub use program::Answer;

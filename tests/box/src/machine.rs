@@ -12,7 +12,7 @@ use crate::console::Console;
 use crate::disk::{self, Medium};
 use crate::enclosure::Enclosure;
 use crate::network::{self, Neighbour};
-use crate::options::Cable;
+use crate::options::{Cable, Stick};
 use crate::process::Init;
 use crate::program::{self, Answer};
 use crate::wait::try_until;
@@ -26,6 +26,10 @@ const COMMAND_SECONDS: &str = "300";
 const REBOOT: i32 = 133;
 /// Where the system bus is, the last thing that commands need.
 const BUS: &str = "/run/dbus/system_bus_socket";
+/// Where a machine finds what is plugged in.
+pub const STICK: &str = "/run/stick";
+/// The same, where the machine is put together: in memory.
+const PLUG: &str = "/run/stick";
 /// All that a command finds in its environment.
 const ENVIRONMENT: [&str; 4] = [
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -66,11 +70,14 @@ impl Machine {
         let base = Base::of(release)?;
         let enclosure = Enclosure::open()?;
         disk::lay(&enclosure, &base, options.medium)?;
+        if options.stick == Stick::PluggedIn {
+            enclosure.create_directory(PLUG)?;
+        }
         let neighbour = match options.cable {
             Cable::ToNeighbour => Some(Neighbour::create(&enclosure)?),
             Cable::None => None,
         };
-        let running = start(&enclosure, &base, neighbour.as_ref())?;
+        let running = start(&enclosure, &base, neighbour.as_ref(), options.stick)?;
         Ok(Self { running, neighbour, options, base, enclosure })
     }
 
@@ -221,7 +228,7 @@ impl Machine {
     }
 
     fn start(&mut self) -> Result<(), Error> {
-        self.running = start(&self.enclosure, &self.base, self.neighbour.as_ref())?;
+        self.running = start(&self.enclosure, &self.base, self.neighbour.as_ref(), self.options.stick)?;
         Ok(())
     }
 
@@ -257,11 +264,11 @@ impl Drop for Machine {
 }
 
 /// Boots what lies on the disk, in a new network.
-fn start(enclosure: &Enclosure, base: &Base, neighbour: Option<&Neighbour>) -> Result<Running, Error> {
+fn start(enclosure: &Enclosure, base: &Base, neighbour: Option<&Neighbour>, stick: Stick) -> Result<Running, Error> {
     network::renew(enclosure, neighbour)?;
     let console = Console::create()?;
-    let mut nspawn = enclosure
-        .command("sh")
+    let mut command = enclosure.command("sh");
+    let command = command
         .args(["-c", START, "tails-box-start", &enclosure.group()])
         .args(["--quiet", "--boot", "--register=no", "--keep-unit", "--console=read-only", "--notify-ready=yes"])
         .args(["--resolv-conf=off", "--timezone=off", "--link-journal=no", "--capability=CAP_NET_ADMIN"])
@@ -271,9 +278,11 @@ fn start(enclosure: &Enclosure, base: &Base, neighbour: Option<&Neighbour>) -> R
         .arg(format!("--network-namespace-path=/run/netns/{}", network::MACHINE))
         .arg(format!("--bind-ro={}:{}", base.repository().display(), recipe::REPOSITORY))
         .stdout(console.writer()?)
-        .stderr(console.writer()?)
-        .spawn()
-        .map_err(Error::run("nsenter"))?;
+        .stderr(console.writer()?);
+    if stick == Stick::PluggedIn {
+        command.arg(format!("--bind={PLUG}:{STICK}"));
+    }
+    let mut nspawn = command.spawn().map_err(Error::run("nsenter"))?;
     match wait_running(&mut nspawn, &console) {
         Ok(init) => Ok(Running { nspawn, init, console }),
         Err(error) => {

@@ -12,6 +12,15 @@ pub(crate) enum Cable {
     ToNeighbour,
 }
 
+/// Whether something is plugged in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stick {
+    /// Nothing.
+    None,
+    /// A file system of its own at [`STICK`](crate::STICK).
+    PluggedIn,
+}
+
 /// What a machine has beside loopback and a file system in memory.
 ///
 /// # Examples
@@ -23,17 +32,23 @@ pub(crate) enum Cable {
 pub struct Options {
     pub(crate) cable: Cable,
     pub(crate) medium: Medium,
+    pub(crate) stick: Stick,
 }
 
 impl Options {
     /// Nothing else.
     pub fn new() -> Self {
-        Self { cable: Cable::None, medium: Medium::Memory }
+        Self { cable: Cable::None, medium: Medium::Memory, stick: Stick::None }
     }
 
     /// A network card, and another host on the other end of its cable.
     pub fn with_lan(self) -> Self {
         Self { cable: Cable::ToNeighbour, ..self }
+    }
+
+    /// A file system of its own at [`STICK`](crate::STICK): it is another one than the machine's, and the same after a reboot.
+    pub fn with_stick(self) -> Self {
+        Self { stick: Stick::PluggedIn, ..self }
     }
 
     /// A disk, of which the power can be cut.

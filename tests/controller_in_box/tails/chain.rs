@@ -30,7 +30,12 @@ fn the_chain_of_tails_ends_in_a_published_service_once_and_never_early() {
     tails.boot_again();
     let reach = Reach::around(&tails);
     tails.join(&reach);
-    assert!(!tails.is_active("tails-serverd.service"), "nothing of it is there yet");
+    // The controller is there before the volume: it says what is missing, and nothing is written to where it will be.
+    assert_eq!(tails.names(), [""; 0]);
+    assert!(tails.problems().contains("Persistent Storage"), "{}", tails.problems());
+    let refused = tails.attempt(&["publish", "8080", "--persistent"]);
+    assert!(!refused.status.success() && refused.stderr.contains("Persistent Storage"), "{refused:?}");
+    assert_eq!(tails.run(&["find", "/var/lib/tails-server", "/var/lib/tails-server-data", "-mindepth", "1"]), "");
     tails.unlock();
     tails.wait_for_state(SERVICE, "waiting-for-tor");
     assert_eq!(tails.address(SERVICE), address);
