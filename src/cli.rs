@@ -24,6 +24,7 @@ mod invite;
 mod join;
 mod joined;
 mod key;
+mod keyboard;
 mod language;
 mod lint;
 mod log;
@@ -49,6 +50,8 @@ mod whereabouts;
 
 use std::process::ExitCode;
 
+use tokio::sync::oneshot;
+
 pub use args::{
     Arguments, Ask, Backup, ClientVerb, Completions, Event, ExportSettings, ImportSettings, Invite, Join, KeyVerb,
     Lint, LintFormat, Log, New, Passphrase, Restore, Shell, Verb,
@@ -57,6 +60,7 @@ pub use help::Topic;
 pub use language::{Catalogue, help_in_words, text_in_words};
 
 use crate::cli::error::Failure;
+use crate::cli::interrupt::interrupted;
 use crate::cli::output::Form;
 use crate::cli::session::{ANSWER_PATIENCE, CHECK_PATIENCE, Questions, Session, UNINSTALL_PATIENCE};
 use crate::cli::show::Depth;
@@ -74,17 +78,50 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(told) => return told,
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(cause) => return Failure::System(cause).tell(),
-    };
-    match runtime.block_on(run(arguments)) {
+    match on_a_thread_of_its_own(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.tell(),
     }
 }
 
+/// Runs it beside this thread, which listens for signals: whatever the other one waits for, a person can end it.
+fn on_a_thread_of_its_own(arguments: Arguments) -> Result<(), Failure> {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::System);
+    let (listening, working) = (runtime()?, runtime()?);
+    let (tell, told) = oneshot::channel();
+    let work = move || {
+        let ended = working.block_on(run(arguments));
+        // What is under way beside it is told to stop, and puts things in order.
+        drop(working);
+        // Where nobody waits any more, the program has ended.
+        let _ = tell.send(ended);
+    };
+    std::thread::Builder::new().name("verb".to_owned()).spawn(work).map_err(Failure::System)?;
+    listening.block_on(interrupt::heard(told)).unwrap_or(Err(Failure::Interrupted))
+}
+
+/// Runs it until it is done or interrupted; what knows more to say about that is asked first.
 async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let may_be_pasted = arguments.verb.reads_standard_input();
+    let ended = tokio::select! {
+        biased;
+        ended = Box::pin(act(arguments)) => ended,
+        () = interrupted_and_heard() => Err(Failure::Interrupted),
+    };
+    if may_be_pasted {
+        keyboard::swallow_rest().await;
+    }
+    ended
+}
+
+/// Until somebody wants this program to end, and whoever else listens for that has had a turn.
+async fn interrupted_and_heard() {
+    interrupted().await;
+    // The other thread tells of signals: they may have come between the two looks of one turn.
+    tokio::task::yield_now().await;
+}
+
+async fn act(arguments: Arguments) -> Result<(), Failure> {
     let form = if arguments.json { Form::Json } else { Form::Yaml };
     // What can be refused without the controller is refused without it.
     let verb = arguments.verb.checked()?;

@@ -457,6 +457,46 @@ pub(super) fn hint(reason: &(dyn Error + 'static)) -> Option<String> {
 }
 
 impl Verb {
+    /// Whether a person may paste something that comes from somebody else.
+    pub(super) fn reads_standard_input(&self) -> bool {
+        let is_input = |given: &str| given == "-";
+        match self {
+            Self::Join(join) => join.source.as_deref().is_none_or(is_input),
+            Self::Invite(invite) => invite.request.as_deref().is_some_and(is_input),
+            Self::ImportSettings(import) => is_input(&import.file),
+            Self::SetOption { value, .. } => is_input(value),
+            Self::Publish(_)
+            | Self::List
+            | Self::Status { .. }
+            | Self::Info { .. }
+            | Self::Address { .. }
+            | Self::Enable { .. }
+            | Self::Disable { .. }
+            | Self::Remove { .. }
+            | Self::Client(_)
+            | Self::GetOption { .. }
+            | Self::ResetOption { .. }
+            | Self::Install { .. }
+            | Self::Uninstall { .. }
+            | Self::Check { .. }
+            | Self::Plan { .. }
+            | Self::Doctor
+            | Self::Log(_)
+            | Self::Key(_)
+            | Self::Joined { .. }
+            | Self::Leave { .. }
+            | Self::Request(_)
+            | Self::Backup(_)
+            | Self::Restore(_)
+            | Self::ExportSettings(_)
+            | Self::Lint(_)
+            | Self::New(_)
+            | Self::Watch
+            | Self::Completions(_)
+            | Self::Help { .. } => false,
+        }
+    }
+
     /// The verb, if it can make sense on this computer.
     pub(super) fn checked(self) -> Result<Self, Failure> {
         if let Self::Publish(publish) = &self {

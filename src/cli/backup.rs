@@ -41,9 +41,9 @@ pub(super) async fn backup(session: &Session, request: Backup) -> Result<(), Fai
         say(&tr!("The passphrase of the backup, which is shown only now: {passphrase}", passphrase = made_up.as_str()));
         made_up
     } else {
-        passphrase::for_new(&request.passphrase)?
+        passphrase::for_new(&request.passphrase).await?
     };
-    let exported = archive(session).await?.export().await?;
+    let exported = session.answer(archive(session).await?.export()).await?;
     let remembered = api::take(exported.into(), MOST_BYTES).await.map_err(|_| Failure::Garbled)?;
     let path = request.file.clone();
     let has_data = match cargo {
@@ -72,7 +72,7 @@ pub(super) async fn backup(session: &Session, request: Backup) -> Result<(), Fai
 
 /// Restores a backup.
 pub(super) async fn restore(session: &Session, request: Restore, form: Form) -> Result<(), Failure> {
-    let passphrase = passphrase::for_known(&request.passphrase)?;
+    let passphrase = passphrase::for_known(&request.passphrase).await?;
     // Whoever interrupts this ends the program: there is nothing to put in order yet.
     let opened = file::open(&request.file, &passphrase, Meter::new())?;
     say(&tr!(
@@ -83,7 +83,7 @@ pub(super) async fn restore(session: &Session, request: Restore, form: Form) -> 
     let archive = archive(session).await?;
     let handed = api::hand_over(&opened.remembered).map_err(Failure::System)?;
     let options = RestoreOptions { replace: Some(request.replace), enable: Some(request.enable) };
-    let planned = archive.plan(Fd::from(handed.as_fd()), options.clone()).await.map_err(refused)?;
+    let planned = session.answer(archive.plan(Fd::from(handed.as_fd()), options.clone())).await.map_err(refused)?;
     let starting = starting(&opened.remembered);
     let mut freight = Freight::plan(opened, &planned, &request)?;
     tell(&planned, &freight);
@@ -101,7 +101,7 @@ pub(super) async fn restore(session: &Session, request: Restore, form: Form) -> 
     warn(&planned);
     if !request.yes {
         let question = tr!("Type the word restore to do it: ");
-        ask::for_word(&question, "restore", Act::Restore)?;
+        ask::for_word(&question, "restore", Act::Restore).await?;
     }
     let mut deliveries = freight.unpack(session, &request, passphrase).await?;
     for delivery in &mut deliveries {
@@ -109,10 +109,11 @@ pub(super) async fn restore(session: &Session, request: Restore, form: Form) -> 
     }
     // Nothing changes about the data any more; and if what was planned has, nothing is done.
     let fd = || Fd::from(handed.as_fd());
-    if !deliveries.is_empty() && archive.plan(fd(), options.clone()).await.map_err(refused)? != planned {
+    if !deliveries.is_empty() && session.answer(archive.plan(fd(), options.clone())).await.map_err(refused)? != planned
+    {
         return Err(BackupError::ChangedMeanwhile.into());
     }
-    let done = if count == 0 { Ok(planned) } else { archive.restore(fd(), options).await };
+    let done = if count == 0 { Ok(planned) } else { session.answer(archive.restore(fd(), options)).await };
     let done = match done {
         Ok(done) => done,
         Err(error) => {

@@ -41,7 +41,7 @@ impl Withdrawn {
 }
 
 pub(super) async fn enable(session: &Session, name: &ServiceName, wait: Wait, form: Form) -> Result<(), Failure> {
-    let changed = match session.manager.enable(name.as_str()).await {
+    let changed = match session.answer(session.manager.enable(name.as_str())).await {
         Ok(changed) => changed,
         Err(error) => return Err(session.failure(name, error).await),
     };
@@ -73,7 +73,7 @@ pub(super) async fn disable(session: &Session, name: &ServiceName) -> Result<(),
 
 /// Disables a service and waits until nothing of it is up.
 pub(super) async fn withdraw(session: &Session, name: &ServiceName) -> Result<Withdrawn, Failure> {
-    let changed = match session.manager.disable(name.as_str()).await {
+    let changed = match session.answer(session.manager.disable(name.as_str())).await {
         Ok(changed) => changed,
         Err(error) => return Err(session.failure(name, error).await),
     };

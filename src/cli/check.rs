@@ -5,13 +5,13 @@ use serde::Serialize;
 use tails_server_state::ServiceName;
 use tr::tr;
 
-use crate::bus::api::{ApiError, CheckAnswer};
+use crate::bus::api::CheckAnswer;
 use crate::cli::args::Wait;
 use crate::cli::error::Failure;
 use crate::cli::follow;
 use crate::cli::language::English;
 use crate::cli::output::{Form, print};
-use crate::cli::session::{CHECK_PATIENCE, Session};
+use crate::cli::session::Session;
 use crate::cli::show;
 use crate::cli::talk::say;
 
@@ -44,11 +44,8 @@ pub(super) async fn check(
         // For some hours HSDirs give back what they have of an earlier publication.
         return Err(Failure::Disabled(name.clone()));
     }
-    let answer = match session.manager.check(name.as_str(), visit).await {
+    let answer = match session.answer(session.manager.check(name.as_str(), visit)).await {
         Ok(answer) => answer,
-        Err(ApiError::Bus(zbus::Error::InputOutput(cause))) if cause.kind() == std::io::ErrorKind::TimedOut => {
-            return Err(Failure::NoAnswer(CHECK_PATIENCE));
-        }
         Err(error) => return Err(with_cause(session, name, session.failure(name, error).await).await),
     };
     let CheckAnswer { hsdir, asked_in_vain, visit, visit_milliseconds, problem } = answer;

@@ -64,7 +64,7 @@ pub(super) fn to_add(service: &ServiceName) -> String {
 
 /// The clients of a service.
 pub(super) async fn clients_of(session: &Session, service: &ServiceName) -> Result<Vec<Client>, Failure> {
-    match session.manager.clients(service.as_str()).await {
+    match session.answer(session.manager.clients(service.as_str())).await {
         Ok(clients) => Ok(clients),
         Err(error) => Err(session.failure(service, error).await),
     }
@@ -78,7 +78,7 @@ pub(super) async fn add_one(
     public_key: Option<ClientPublicKey>,
 ) -> Result<(), Failure> {
     let public_key = public_key.map(ClientPublicKey::base32).unwrap_or_default();
-    match session.manager.add_client(service.as_str(), client.as_str(), &public_key).await {
+    match session.answer(session.manager.add_client(service.as_str(), client.as_str(), &public_key)).await {
         Ok(()) => Ok(()),
         Err(error) => Err(session.failure(service, error).await),
     }
@@ -91,7 +91,7 @@ pub(super) async fn credential(
     client: &ClientName,
 ) -> Result<ClientCredential, Failure> {
     let address = show::onion_address(session, service).await?;
-    let key = match session.manager.client_key(service.as_str(), client.as_str()).await {
+    let key = match session.answer(session.manager.client_key(service.as_str(), client.as_str())).await {
         Ok(key) => secret::take_text(key).await?,
         Err(ApiError::Unknown(_)) => return Err(unknown(session, service, client).await),
         Err(error) => return Err(session.failure(service, error).await),
@@ -169,7 +169,7 @@ async fn show(
 }
 
 async fn rename(session: &Session, service: &ServiceName, from: &ClientName, to: &ClientName) -> Result<(), Failure> {
-    match session.manager.rename_client(service.as_str(), from.as_str(), to.as_str()).await {
+    match session.answer(session.manager.rename_client(service.as_str(), from.as_str(), to.as_str())).await {
         Ok(_) => {
             say(&tr!("\"{from}\" is \"{to}\" now; the access is the same.", from, to));
             Ok(())
@@ -188,10 +188,10 @@ async fn remove(session: &Session, service: &ServiceName, client: &ClientName, y
             client,
             service
         );
-        ask::for_word(&question, client.as_str(), Act::Remove)?;
+        ask::for_word(&question, client.as_str(), Act::Remove).await?;
     }
     // One that is not listed may be left half removed by a full disk: the controller knows.
-    match session.manager.remove_client(service.as_str(), client.as_str()).await {
+    match session.answer(session.manager.remove_client(service.as_str(), client.as_str())).await {
         Ok(true) => (),
         Ok(false) => return Err(unknown(session, service, client).await),
         Err(error) => return Err(session.failure(service, error).await),

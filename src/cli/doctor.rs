@@ -77,10 +77,10 @@ pub(super) async fn doctor(bus: Option<BusAddress>, form: Form) -> Result<(), Fa
 
 /// What the controller finds, and the services that it knows of.
 async fn ask(session: &Session, findings: &mut Vec<Finding>) -> Result<Told, Failure> {
-    let (_, _, mut services) = session.manager.overview().await?;
-    let had = session.manager.catalog().await.map(|(had, _)| had).unwrap_or_default();
+    let (_, _, mut services) = session.answer(session.manager.overview()).await?;
+    let had = session.answer(session.manager.catalog()).await.map(|(had, _)| had).unwrap_or_default();
     let diagnosis = session.diagnosis().await?;
-    let about = match diagnosis.about().await {
+    let about = match session.answer(diagnosis.about()).await {
         Ok(about) => about,
         Err(error) if controller::does_not_know(&error) => {
             findings.push(controller::older());
@@ -90,11 +90,11 @@ async fn ask(session: &Session, findings: &mut Vec<Finding>) -> Result<Told, Fai
         Err(error) => return Err(error.into()),
     };
     findings.push(controller::version(&about.version));
-    findings.extend(diagnosis.examine().await?.into_iter().map(Finding::from));
+    findings.extend(session.answer(diagnosis.examine()).await?.into_iter().map(Finding::from));
     let names: std::collections::BTreeSet<String> = services.keys().cloned().chain(hosted(&had)).collect();
     let mut subjects = Vec::new();
     for name in names {
-        let parts = diagnosis.parts(&name).await?;
+        let parts = session.answer(diagnosis.parts(&name)).await?;
         subjects.push(Subject { service: services.remove(&name), parts, name });
     }
     Ok(Told { subjects, simulated: about.simulated })

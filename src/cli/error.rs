@@ -14,7 +14,7 @@ use tr::tr;
 use crate::bus::api::{ApiError, BusAddress};
 use crate::cli::backup::BackupError;
 use crate::cli::exit::Exit;
-use crate::cli::session::ANSWER_PATIENCE;
+use crate::cli::session::{ANSWER_PATIENCE, Unanswered};
 use crate::cli::settings::SettingsError;
 use crate::invitation::{CannotComplete, Expired, InvalidInvitation, PasteError};
 use crate::key_files::{ExportError, ImportError};
@@ -71,6 +71,8 @@ pub(super) enum Failure {
     NotEnded { service: ServiceName, what: String },
     #[error("{}", tr!("the server of \"{service}\" does not run with it yet: {state}", service, state))]
     NotApplied { service: ServiceName, state: String },
+    #[error("{}", tr!("interrupted"))]
+    Interrupted,
     #[error("{}", .0.cannot_ask())]
     CannotAsk(Act),
     #[error("{}", .0.not_confirmed())]
@@ -236,7 +238,8 @@ impl Failure {
             | Self::NotEnded { .. }
             | Self::NotApplied { .. }
             | Self::NotReady { .. }
-            | Self::GoesOn { .. } => Exit::NotYet,
+            | Self::GoesOn { .. }
+            | Self::Interrupted => Exit::NotYet,
             Self::CannotAsk(_) | Self::NotConfirmed(_) => Exit::NotConfirmed,
             Self::Ailing { errors: 0, .. } => Exit::Warnings,
             Self::Ailing { .. } | Self::JournalDenied | Self::NoJournal(_) | Self::JournalEnded => Exit::Failed,
@@ -296,7 +299,8 @@ impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         let (text, because) = match error {
             ApiError::Bus(zbus::Error::InputOutput(cause)) if cause.kind() == io::ErrorKind::TimedOut => {
-                return Self::NoAnswer(ANSWER_PATIENCE);
+                let told = cause.get_ref().and_then(|cause| cause.downcast_ref::<Unanswered>());
+                return Self::NoAnswer(told.map_or(ANSWER_PATIENCE, |told| told.0));
             }
             ApiError::Bus(zbus::Error::InputOutput(_)) => return Self::ControllerEnded,
             ApiError::Bus(cause) => return of_bus(cause),

@@ -199,7 +199,7 @@ impl Follower {
 
 /// The service and Tor as they are now.
 async fn look(session: &Session, name: &ServiceName) -> Result<(ServiceProperties, TorProperties), Failure> {
-    let (tor, _, mut services) = session.manager.overview().await?;
+    let (tor, _, mut services) = session.answer(session.manager.overview()).await?;
     match services.remove(name.as_str()) {
         Some(service) => Ok((service, tor)),
         None => Err(session.unknown(name).await),

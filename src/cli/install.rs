@@ -10,7 +10,7 @@ use crate::cli::session::Session;
 use crate::cli::talk::{Progress, say};
 
 pub(super) async fn install(session: &Session, name: &ServiceName) -> Result<(), Failure> {
-    let is_new = match session.manager.install(name.as_str()).await {
+    let is_new = match session.answer(session.manager.install(name.as_str())).await {
         Ok(is_new) => is_new,
         Err(error) => return Err(session.failure(name, error).await),
     };

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Being interrupted while waiting.
+//! Being interrupted.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+/// The last words take no longer, unless something is waited for that does not end.
+const LAST_WORDS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Until somebody wants this program to end: Ctrl-C, `kill`, or the end of the terminal. From this call on, not only from the
 /// first poll, they do not end it by themselves, so that the last word can be said on a line of its own.
@@ -15,6 +20,22 @@ pub(super) fn interrupted() -> impl Future<Output = ()> {
             () = received(two) => {}
             () = received(three) => {}
         }
+    }
+}
+
+/// What the work comes to. Whoever interrupts it gets its last words; twice, or where it has none to say, the end at once:
+/// then it is nothing.
+pub(super) async fn heard<T>(mut work: oneshot::Receiver<T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        ended = &mut work => return ended.ok(),
+        () = interrupted() => {}
+    }
+    tokio::select! {
+        biased;
+        ended = &mut work => ended.ok(),
+        () = interrupted() => None,
+        () = tokio::time::sleep(LAST_WORDS_PATIENCE) => None,
     }
 }
 

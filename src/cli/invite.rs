@@ -27,7 +27,10 @@ use crate::qr::QrCode;
 
 pub(super) async fn invite(session: &Session, asked: Invite, form: Form) -> Result<(), Failure> {
     let Invite { name, client, expires, title, request, qr, output } = asked;
-    let request = request.map(|given| read_request(&given)).transpose()?;
+    let request = match request {
+        Some(given) => Some(read_request(&given).await?),
+        None => None,
+    };
     let client = client.or_else(|| request.as_ref().map(|request| request.name.clone())).ok_or(Failure::Garbled)?;
     let service = show::service(session, &name).await?;
     let address = show::onion_address(session, &name).await?;
@@ -80,8 +83,8 @@ async fn details(session: &Session, name: &ServiceName, service: &ServicePropert
     Ok(details)
 }
 
-fn read_request(given: &str) -> Result<Request, Failure> {
-    Request::parse(&source::read(given, What::Request)?.text).map_err(Failure::Ask)
+async fn read_request(given: &str) -> Result<Request, Failure> {
+    Request::parse(&source::read(given, What::Request).await?.text).map_err(Failure::Ask)
 }
 
 fn ports(service: &ServiceProperties) -> Result<Vec<VirtualPort>, Failure> {

@@ -40,13 +40,13 @@ struct Grant {
 
 pub(super) async fn join(session: &Session, asked: Join, form: Form) -> Result<(), Failure> {
     let Join { source, name, persistent, yes } = asked;
-    let source = source::read(source.as_deref().unwrap_or("-"), What::Invitation)?;
+    let source = source::read(source.as_deref().unwrap_or("-"), What::Invitation).await?;
     let pasted = Pasted::read(&source.text).map_err(Failure::Paste)?;
     if source.place == Place::Arguments && has_secret(&pasted) {
         return Err(Failure::SecretInArguments);
     }
     drop(source.text);
-    let there = session.manager.joined().await?;
+    let there = session.answer(session.manager.joined()).await?;
     let mut grant = match pasted {
         Pasted::Invitation(invitation) => of_invitation(session, *invitation).await?,
         Pasted::Credential(credential) => of_credential(&credential)?,
@@ -63,11 +63,11 @@ pub(super) async fn join(session: &Session, asked: Join, form: Form) -> Result<(
     grant.request.persistence = Some(persistent || grant.request.persistence == Some(true));
     describe(&grant);
     if !yes {
-        ask::for_word(&tr!("Join it? Type {word} to do it: ", word = YES), YES, Act::Join)?;
+        ask::for_word(&tr!("Join it? Type {word} to do it: ", word = YES), YES, Act::Join).await?;
     }
-    let is_new = session.manager.join(grant.request).await?;
+    let is_new = session.answer(session.manager.join(grant.request)).await?;
     if let Some(request) = grant.answers {
-        session.manager.remove_request(request.as_str()).await?;
+        session.answer(session.manager.remove_request(request.as_str())).await?;
     }
     let properties = until_ready(session, &name).await?;
     print(&JoinedView::from(properties), form)?;
@@ -135,9 +135,13 @@ async fn requested(
     public_key: ClientPublicKey,
 ) -> Result<(ClientName, ClientSecretKey, bool), Failure> {
     let text = public_key.base32();
-    let (name, key) = session.manager.request_key(&text).await?;
+    let (name, key) = session.answer(session.manager.request_key(&text)).await?;
     let key = ClientSecretKey::parse(&secret::take_text(key).await?).map_err(|_| Failure::Garbled)?;
-    let is_kept = session.manager.requests().await?.iter().any(|(_, public, is_kept)| *public == text && *is_kept);
+    let is_kept = session
+        .answer(session.manager.requests())
+        .await?
+        .iter()
+        .any(|(_, public, is_kept)| *public == text && *is_kept);
     if key.public_key() != public_key {
         return Err(CannotComplete::AnotherKey.into());
     }
@@ -190,7 +194,7 @@ async fn free_name(
     there: &[JoinedProperties],
 ) -> Result<ServiceName, Failure> {
     for joined in there {
-        if session.manager.joined_address(&joined.name).await? == request.address {
+        if session.answer(session.manager.joined_address(&joined.name)).await? == request.address {
             return joined.name.parse().map_err(|_| Failure::Garbled);
         }
     }

@@ -48,7 +48,7 @@ impl From<JoinedProperties> for JoinedView {
 }
 
 pub(super) async fn list(session: &Session, form: Form) -> Result<(), Failure> {
-    let mut joined = session.manager.joined().await?;
+    let mut joined = session.answer(session.manager.joined()).await?;
     if joined.is_empty() {
         say(&tr!("You joined no service of somebody else yet. Follow an invitation with: tails-server join"));
     }
@@ -67,20 +67,20 @@ pub(super) async fn show(session: &Session, name: &ServiceName, form: Form) -> R
         note: Option<&'a str>,
     }
     let joined = JoinedView::from(find(session, name).await?);
-    let address = session.manager.joined_address(name.as_str()).await?;
-    let note = secret::take_text(session.manager.joined_note(name.as_str()).await?).await?;
+    let address = session.answer(session.manager.joined_address(name.as_str())).await?;
+    let note = secret::take_text(session.answer(session.manager.joined_note(name.as_str())).await?).await?;
     print(&View { joined, address, note: Some(note.as_str()).filter(|note| !note.is_empty()) }, form)
 }
 
 pub(super) async fn leave(session: &Session, name: &ServiceName, yes: bool) -> Result<(), Failure> {
-    let there = session.manager.joined().await?;
+    let there = session.answer(session.manager.joined()).await?;
     // One that is not listed may be left half forgotten by a full disk: the controller knows.
     if !yes && there.iter().any(|joined| joined.name == name.as_str()) {
         let question =
             tr!("Leave \"{name}\"? You need a new invitation to join it again. Type its name to leave it: ", name);
-        ask::for_word(&question, name.as_str(), Act::Remove)?;
+        ask::for_word(&question, name.as_str(), Act::Remove).await?;
     }
-    if !session.manager.leave(name.as_str()).await? {
+    if !session.answer(session.manager.leave(name.as_str())).await? {
         return Err(unknown(name, there));
     }
     say(&tr!(
@@ -92,7 +92,7 @@ pub(super) async fn leave(session: &Session, name: &ServiceName, yes: bool) -> R
 
 /// A service of somebody else.
 pub(super) async fn find(session: &Session, name: &ServiceName) -> Result<JoinedProperties, Failure> {
-    let mut there = session.manager.joined().await?;
+    let mut there = session.answer(session.manager.joined()).await?;
     match there.iter().position(|joined| joined.name == name.as_str()) {
         Some(at) => Ok(there.swap_remove(at)),
         None => Err(unknown(name, there)),

@@ -33,7 +33,7 @@ async fn export(session: &Session, service: &ServiceName, directory: &Path) -> R
     if properties.client_authorization && clients.is_empty() {
         return Err(Failure::ExportWouldOpen(service.clone()));
     }
-    let bytes = match session.manager.key(service.as_str()).await {
+    let bytes = match session.answer(session.manager.key(service.as_str())).await {
         Ok(bytes) => secret::take(bytes).await?,
         Err(error) => return Err(session.failure(service, error).await),
     };
@@ -62,9 +62,9 @@ async fn import(session: &Session, service: &ServiceName, path: &Path, yes: bool
     }
     let (old, new) = (show::onion_address(session, service).await?, key.address().display_unredacted());
     if old != new {
-        confirm(service, &old, Some(&new), yes)?;
+        confirm(service, &old, Some(&new), yes).await?;
         let key = secret::hand_over(key.expose_expanded())?;
-        replaced(session, service, session.manager.replace_key(service.as_str(), key).await).await?;
+        replaced(session, service, session.answer(session.manager.replace_key(service.as_str(), key)).await).await?;
     }
     // Those that are there already have kept their access.
     let there = client::clients_of(session, service).await?;
@@ -92,8 +92,8 @@ async fn import(session: &Session, service: &ServiceName, path: &Path, yes: bool
 
 async fn renew(session: &Session, service: &ServiceName, yes: bool, form: Form) -> Result<(), Failure> {
     let old = show::onion_address(session, service).await?;
-    confirm(service, &old, None, yes)?;
-    replaced(session, service, session.manager.renew_key(service.as_str()).await).await?;
+    confirm(service, &old, None, yes).await?;
+    replaced(session, service, session.answer(session.manager.renew_key(service.as_str())).await).await?;
     show_address(show::onion_address(session, service).await?, form)?;
     say(&tr!(
         "\"{service}\" has a new address; tell its visitors. The old one is withdrawn for ever, as soon as Tor answers.",
@@ -106,7 +106,7 @@ async fn renew(session: &Session, service: &ServiceName, yes: bool, form: Form) 
 }
 
 /// Asks, with both addresses.
-fn confirm(service: &ServiceName, old: &str, new: Option<&str>, yes: bool) -> Result<(), Failure> {
+async fn confirm(service: &ServiceName, old: &str, new: Option<&str>, yes: bool) -> Result<(), Failure> {
     say(&tr!("Old address: {old}", old));
     say(&new.map_or_else(|| tr!("New address: (made at random)"), |new| tr!("New address: {new}", new)));
     if yes {
@@ -117,7 +117,7 @@ fn confirm(service: &ServiceName, old: &str, new: Option<&str>, yes: bool) -> Re
          name of the service to do it: ",
         service
     );
-    ask::for_word(&question, service.as_str(), Act::Change)
+    ask::for_word(&question, service.as_str(), Act::Change).await
 }
 
 async fn replaced(session: &Session, service: &ServiceName, answer: Result<(), ApiError>) -> Result<(), Failure> {

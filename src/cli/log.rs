@@ -19,6 +19,7 @@ use self::source::Source;
 use crate::bus::api::{BusAddress, Secrets};
 use crate::cli::args::Log;
 use crate::cli::error::Failure;
+use crate::cli::interrupt::interrupted;
 use crate::cli::output::Form;
 use crate::cli::secret;
 use crate::cli::session::{ANSWER_PATIENCE, Questions, Session};
@@ -58,7 +59,7 @@ pub(super) async fn log(bus: Option<BusAddress>, request: &Log, form: Form) -> R
     }
     let seen: BTreeSet<String> = lines.iter().filter_map(|line| line.cursor.clone()).collect();
     lines.iter().try_for_each(|line| line.print(&redactor, form))?;
-    let mut interrupted = pin!(tokio::signal::ctrl_c());
+    let mut interrupted = pin!(interrupted());
     if !request.follow {
         return Ok(());
     }
@@ -69,7 +70,7 @@ pub(super) async fn log(bus: Option<BusAddress>, request: &Log, form: Form) -> R
                 Some(line) => line.print(&redactor, form)?,
                 None => return Err(Failure::JournalEnded),
             },
-            _ = &mut interrupted => {
+            () = &mut interrupted => {
                 drop(following);
                 return Ok(());
             }
@@ -80,12 +81,12 @@ pub(super) async fn log(bus: Option<BusAddress>, request: &Log, form: Form) -> R
 /// Where it is written what its server does, and what the controller does about it.
 async fn sources(session: &Session, name: &ServiceName) -> Result<Vec<Source>, Failure> {
     let diagnosis = session.diagnosis().await?;
-    let (_, _, services) = session.manager.overview().await?;
-    let parts = diagnosis.parts(name.as_str()).await?;
+    let (_, _, services) = session.answer(session.manager.overview()).await?;
+    let parts = session.answer(diagnosis.parts(name.as_str())).await?;
     if parts.units.is_empty() && !services.contains_key(name.as_str()) {
         return Err(session.unknown(name).await);
     }
-    let about = diagnosis.about().await?;
+    let about = session.answer(diagnosis.about()).await?;
     let server = (!parts.units.is_empty() && !about.personal).then_some(Source::Units(parts.units));
     let controller = source::of_controller(&about, name)
         .inspect_err(|why| say(&tr!("What the controller wrote is not shown: {why}.", why)));

@@ -41,19 +41,20 @@ pub(super) async fn set(
     value: &str,
     yes: bool,
 ) -> Result<(), Failure> {
-    let given = if value == "-" { source::value()? } else { Zeroizing::new(value.to_owned()) };
-    let (_, _, services) = session.manager.overview().await?;
+    let given = if value == "-" { source::value().await? } else { Zeroizing::new(value.to_owned()) };
+    let (_, _, services) = session.answer(session.manager.overview()).await?;
     let opens = option.as_str() == AUTHORIZATION && matches!(given.as_str(), "off" | "false");
     if opens && is_closed(session, name, services.get(name.as_str())).await? {
         warn_of_opening(name);
         if !yes {
             let question = tr!("Open \"{name}\" to everybody? Type its name to do it: ", name);
-            ask::for_word(&question, name.as_str(), Act::Change)?;
+            ask::for_word(&question, name.as_str(), Act::Change).await?;
         }
     }
     // Nobody knows yet whether it is a secret.
     let handed = secret::hand_over(given.as_bytes())?;
-    let changed = match session.manager.set_secret_option(name.as_str(), option.as_str(), handed).await {
+    let changed = match session.answer(session.manager.set_secret_option(name.as_str(), option.as_str(), handed)).await
+    {
         Ok(changed) => changed,
         Err(error) => return Err(session.failure(name, error).await),
     };
@@ -61,8 +62,8 @@ pub(super) async fn set(
 }
 
 pub(super) async fn reset(session: &Session, name: &ServiceName, option: &OptionName) -> Result<(), Failure> {
-    let (_, _, services) = session.manager.overview().await?;
-    let changed = match session.manager.reset_option(name.as_str(), option.as_str()).await {
+    let (_, _, services) = session.answer(session.manager.overview()).await?;
+    let changed = match session.answer(session.manager.reset_option(name.as_str(), option.as_str())).await {
         Ok(changed) => changed,
         Err(error) => return Err(session.failure(name, error).await),
     };
@@ -117,7 +118,7 @@ async fn in_force(session: &Session, name: &ServiceName, service: &ServiceProper
 
 /// Says what an option is now, unless it is a secret.
 async fn tell(session: &Session, name: &ServiceName, option: &OptionName, changed: bool) -> Result<(), Failure> {
-    let described = session.manager.options(name.as_str()).await?;
+    let described = session.answer(session.manager.options(name.as_str())).await?;
     let found = described.into_iter().find(|found| found.name == option.as_str());
     match found {
         Some(found) if found.secret => {

@@ -18,7 +18,7 @@ pub(super) async fn explain(
     before: Option<&ServiceProperties>,
     after: &ServiceProperties,
 ) -> Result<(), Failure> {
-    let (had, _) = session.manager.catalog().await?;
+    let (had, _) = session.answer(session.manager.catalog()).await?;
     let has_data = after.described && had.get(name.as_str()).is_some_and(|known| !known.persistent_paths.is_empty());
     let is_installed = after.installed == Some(true);
     if after.persistence {

@@ -46,7 +46,7 @@ pub(super) async fn plan(session: &Session, name: Option<&ServiceName>, form: Fo
         Some(name) => {
             told.retain(|told| told.service.as_deref() == Some(name.as_str()));
             // One of the catalogue that nobody has enabled is known, and nothing is planned for it.
-            if told.is_empty() && !session.manager.catalog().await?.0.contains_key(name.as_str()) {
+            if told.is_empty() && !session.answer(session.manager.catalog()).await?.0.contains_key(name.as_str()) {
                 return Err(session.unknown(name).await);
             }
         }

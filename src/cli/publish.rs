@@ -26,7 +26,7 @@ pub(super) async fn publish(session: &Session, request: Publish, form: Form) -> 
         client_authorization: Some(private),
         enabled: None,
     };
-    let name = session.manager.publish(&targets, options).await?;
+    let name = session.answer(session.manager.publish(&targets, options)).await?;
     let name: ServiceName = name.parse().map_err(|_| Failure::ControllerEnded)?;
     client::add_missing(session, &name, &clients).await?;
     let waited = if wait.wait { follow::until_published(session, &name, wait.timeout).await.map(drop) } else { Ok(()) };

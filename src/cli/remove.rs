@@ -13,7 +13,7 @@ use crate::cli::session::Session;
 use crate::cli::talk::{Progress, say};
 
 pub(super) async fn remove(session: &Session, name: &ServiceName, yes: bool) -> Result<(), Failure> {
-    let (_, _, services) = session.manager.overview().await?;
+    let (_, _, services) = session.answer(session.manager.overview()).await?;
     // One that is not listed may be left half removed by a full disk: the controller knows.
     let mut visitors = None;
     let known = services.get(name.as_str());
@@ -29,12 +29,12 @@ pub(super) async fn remove(session: &Session, name: &ServiceName, yes: bool) -> 
             } else {
                 tr!("Remove \"{name}\"? Its address and key are lost for ever. Type its name to remove it: ", name)
             };
-            ask::for_word(&question, name.as_str(), Act::Remove)?;
+            ask::for_word(&question, name.as_str(), Act::Remove).await?;
         }
         // Closed first, forgotten then: nothing may stay open that nobody remembers.
         visitors = Some(change::withdraw(session, name).await?.visitors());
     }
-    if let Err(error) = session.manager.remove(name.as_str()).await {
+    if let Err(error) = session.answer(session.manager.remove(name.as_str())).await {
         return Err(session.failure(name, error).await);
     }
     say(&tr!("\"{name}\", its address and its key are gone.", name));
@@ -58,15 +58,15 @@ pub(super) async fn remove(session: &Session, name: &ServiceName, yes: bool) -> 
 
 /// Deletes the data of a service and what was installed for it.
 pub(super) async fn uninstall(session: &Session, name: &ServiceName, yes: bool) -> Result<(), Failure> {
-    let (_, _, services) = session.manager.overview().await?;
+    let (_, _, services) = session.answer(session.manager.overview()).await?;
     if !yes {
         let question = tr!("Uninstall \"{name}\"? Its data are deleted for ever. Type its name to do it: ", name);
-        ask::for_word(&question, name.as_str(), Act::Remove)?;
+        ask::for_word(&question, name.as_str(), Act::Remove).await?;
     }
     if services.get(name.as_str()).is_some_and(|service| service.described) {
         change::withdraw(session, name).await?;
     }
-    let uninstalled = match session.manager.uninstall(name.as_str()).await {
+    let uninstalled = match session.answer(session.manager.uninstall(name.as_str())).await {
         Ok(()) => follow_uninstall(session, name).await,
         Err(error) => Err(error),
     };
@@ -102,7 +102,7 @@ async fn follow_uninstall(session: &Session, name: &ServiceName) -> Result<Unins
             () = interrupted() => return Ok(Uninstall::GoesOn),
         }
     }
-    let (had, _) = session.manager.catalog().await?;
+    let (had, _) = session.answer(session.manager.catalog()).await?;
     say(&if had.get(name.as_str()).is_some_and(|service| service.installed == Some(true)) {
         tr!(
             "The data of \"{name}\" are deleted. Its packages stay: they were there before, or something else needs them.",
@@ -116,6 +116,6 @@ async fn follow_uninstall(session: &Session, name: &ServiceName) -> Result<Unins
 
 /// Whether the server of a described service is ours to uninstall. Of one that has no descriptor any more it was.
 async fn is_hosted(session: &Session, name: &ServiceName) -> Result<bool, Failure> {
-    let (had, _) = session.manager.catalog().await?;
+    let (had, _) = session.answer(session.manager.catalog()).await?;
     Ok(had.get(name.as_str()).is_none_or(|service| service.hosted))
 }

@@ -22,12 +22,12 @@ pub(super) async fn request(session: &Session, asked: Ask, form: Form) -> Result
         request: &'a str,
     }
     let Ask { name, persistent, qr } = asked;
-    let there = session.manager.requests().await?;
+    let there = session.answer(session.manager.requests()).await?;
     let known = there.into_iter().find(|(there, _, _)| there == name.as_str());
     // Asked for again, it is the same one: it may have been sent already.
     let (public_key, persistence, is_new) = match known {
         Some((_, public_key, persistence)) => (public_key, persistence, false),
-        None => (session.manager.make_request(name.as_str(), persistent).await?, persistent, true),
+        None => (session.answer(session.manager.make_request(name.as_str(), persistent)).await?, persistent, true),
     };
     let public_key = ClientPublicKey::parse(&public_key).map_err(|_| Failure::Garbled)?;
     let request = Request { name, public_key };

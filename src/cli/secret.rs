@@ -33,7 +33,7 @@ pub(super) async fn options(
     name: &ServiceName,
     with_secrets: bool,
 ) -> Result<Vec<OptionProperties>, Failure> {
-    let mut options = known(session, name, session.manager.options(name.as_str()).await).await?;
+    let mut options = known(session, name, session.answer(session.manager.options(name.as_str())).await).await?;
     if with_secrets && options.iter().any(|option| option.secret) {
         let mut secrets = secrets(session, name).await?;
         for option in options.iter_mut().filter(|option| option.secret) {
@@ -49,7 +49,8 @@ pub(super) async fn connection(
     name: &ServiceName,
     with_secrets: bool,
 ) -> Result<ConnectionProperties, Failure> {
-    let mut connection = known(session, name, session.manager.connection_info(name.as_str()).await).await?;
+    let mut connection =
+        known(session, name, session.answer(session.manager.connection_info(name.as_str())).await).await?;
     if with_secrets {
         let secrets = secrets(session, name).await?;
         // They come in the order of the lines that they belong to.
@@ -66,7 +67,7 @@ pub(super) async fn connection(
 
 /// What is secret about a service and can be shown.
 pub(super) async fn secrets(session: &Session, name: &ServiceName) -> Result<Secrets, Failure> {
-    let handed = known(session, name, session.manager.secrets(name.as_str()).await).await?;
+    let handed = known(session, name, session.answer(session.manager.secrets(name.as_str())).await).await?;
     serde_json::from_slice(&take(handed).await?).map_err(|_| Failure::Garbled)
 }
 

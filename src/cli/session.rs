@@ -34,6 +34,8 @@ const LETTERS_PER_ERROR: usize = 3;
 pub(super) struct Session {
     pub(super) manager: ManagerProxy<'static>,
     bus: BusAddress,
+    /// How long an answer may take.
+    patience: Duration,
     /// Asks for the password that polkit wants.
     agent: Option<Agent>,
 }
@@ -59,7 +61,14 @@ impl Session {
         let connecting = tokio::time::timeout(CONNECT_PATIENCE, connect(&bus, patience));
         let connection = connecting.await.map_err(|_| Failure::NoAnswer(CONNECT_PATIENCE))??;
         let manager = ManagerProxy::builder(&connection).cache_properties(CacheProperties::No).build().await?;
-        Ok(Self { manager, bus, agent: None })
+        Ok(Self { manager, bus, patience, agent: None })
+    }
+
+    /// The answer to what is asked of the controller, unless it takes too long. All that is asked goes through here, but for
+    /// what is meant to take as long as it takes.
+    // What allows polkit to ask somebody is not subject to the connection's own time-out: zbus, Proxy::call_with_flags.
+    pub(super) async fn answer<T>(&self, asked: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
+        tokio::time::timeout(self.patience, asked).await.unwrap_or_else(|_| Err(unanswered(self.patience)))
     }
 
     /// Whether a person may be asked for a password before there is an answer to what not everybody may know.
@@ -86,12 +95,23 @@ impl Session {
 
     /// The failure that this service is unknown, with the most similar name that is not.
     pub(super) async fn unknown(&self, name: &ServiceName) -> Failure {
-        let known = self.manager.overview().await.map(|(_, _, services)| services).unwrap_or_default();
-        let had = self.manager.catalog().await.map(|(services, _)| services).unwrap_or_default();
+        let known = self.answer(self.manager.overview()).await.map(|(_, _, services)| services).unwrap_or_default();
+        let had = self.answer(self.manager.catalog()).await.map(|(services, _)| services).unwrap_or_default();
         let names = known.into_keys().chain(had.into_keys());
         Failure::Unknown { name: name.clone(), similar: similar(name.as_str(), names) }
     }
 }
+
+/// The error of a controller that did not answer within this time.
+fn unanswered(patience: Duration) -> ApiError {
+    let cause = io::Error::new(io::ErrorKind::TimedOut, Unanswered(patience));
+    ApiError::Bus(zbus::Error::InputOutput(cause.into()))
+}
+
+/// How long it was waited for an answer that did not come.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("no answer within {} seconds", .0.as_secs())]
+pub(super) struct Unanswered(pub(super) Duration);
 
 /// Only over the system's bus, and never root.
 fn may_ask_for_password(bus: &BusAddress, user: Uid) -> bool {
@@ -152,7 +172,79 @@ fn is_of_another_user(socket: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::os::unix::net::UnixListener;
+    use std::path::PathBuf;
+
     use super::*;
+
+    /// Lets one client in, and answers nothing that it asks.
+    // D-Bus specification, "Authentication Protocol"
+    fn be_mute(listener: &UnixListener) {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut lines = BufReader::new(stream.try_clone().unwrap());
+        loop {
+            let mut line = Vec::new();
+            lines.read_until(b'\n', &mut line).unwrap();
+            let line = String::from_utf8_lossy(&line);
+            let answer = if line.contains("AUTH") {
+                format!("OK {}\r\n", "0".repeat(32))
+            } else if line.contains("NEGOTIATE") {
+                "AGREE_UNIX_FD\r\n".to_owned()
+            } else {
+                break;
+            };
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+        // Until it hangs up.
+        let _ = std::io::copy(&mut lines, &mut std::io::sink());
+    }
+
+    #[tokio::test]
+    async fn a_controller_that_lets_in_and_never_answers_is_given_up() {
+        let place = tempfile::tempdir().unwrap();
+        let socket = place.path().join("bus");
+        let listener = UnixListener::bind(&socket).unwrap();
+        // It ends with the connection.
+        std::thread::spawn(move || be_mute(&listener));
+        let patience = Duration::from_millis(100);
+        let session = Session::connect(Some(BusAddress::Unix(socket)), patience, Questions::OfEverybody).await.unwrap();
+        let given_up = Failure::from(session.answer(session.manager.overview()).await.unwrap_err());
+        assert!(matches!(given_up, Failure::NoAnswer(waited) if waited == patience), "{given_up:?}");
+    }
+
+    #[test]
+    fn whatever_is_asked_of_the_controller_has_to_be_answered_in_time() {
+        let mut places = vec![PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli"))];
+        let mut asked = 0;
+        while let Some(place) = places.pop() {
+            if place.is_dir() {
+                places.extend(std::fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().path()));
+                continue;
+            }
+            // The time that completion takes is limited as a whole.
+            if place.ends_with("session.rs") || place.components().any(|part| part.as_os_str() == "complete") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&place).unwrap_or_default().replace(['\n', ' '], "");
+            for call in ["session.manager.", "diagnosis.", "archive.", "?.export()", "diagnosis().await?."] {
+                for (at, _) in text.match_indices(call) {
+                    let (before, rest) = (&text[..at], &text[at + call.len()..]);
+                    let is_meant_to_be_long =
+                        ["receive_", "inner()", "await_"].iter().any(|name| rest.starts_with(name));
+                    let is_call = rest.starts_with(|first: char| first.is_ascii_lowercase());
+                    let is_in_words =
+                        before.ends_with(|last: char| last.is_ascii_alphanumeric() || "\".`/*".contains(last));
+                    if is_meant_to_be_long || !is_call || is_in_words {
+                        continue;
+                    }
+                    asked += 1;
+                    assert!(before.ends_with("answer("), "{}: {call}{:.20}", place.display(), rest);
+                }
+            }
+        }
+        assert!(asked > 50, "{asked}");
+    }
 
     #[test]
     fn only_where_a_person_may_be_asked_an_answer_may_take_as_long_as_typing() {

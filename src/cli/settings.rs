@@ -26,7 +26,7 @@ use crate::cli::talk::say;
 
 /// Writes down what is published here.
 pub(super) async fn export(session: &Session, request: &ExportSettings) -> Result<(), Failure> {
-    let (_, _, services) = session.manager.overview().await?;
+    let (_, _, services) = session.answer(session.manager.overview()).await?;
     let mut settings = Settings::default();
     for (name, properties) in services {
         let name: ServiceName = name.parse().map_err(|_| Failure::Garbled)?;
@@ -53,10 +53,10 @@ pub(super) async fn export(session: &Session, request: &ExportSettings) -> Resul
 
 /// Brings about what settings say.
 pub(super) async fn import(session: &Session, request: ImportSettings, form: Form) -> Result<(), Failure> {
-    let source = source::read(&request.file, What::Settings)?;
+    let source = source::read(&request.file, What::Settings).await?;
     let settings = Settings::parse(&source.text)?;
-    let (_, _, services) = session.manager.overview().await?;
-    let (catalog, _) = session.manager.catalog().await?;
+    let (_, _, services) = session.answer(session.manager.overview()).await?;
+    let (catalog, _) = session.answer(session.manager.catalog()).await?;
     let mut steps = Vec::new();
     for (name, wished) in &settings.services {
         let here = here(session, name, &services, &catalog).await?;
@@ -70,7 +70,7 @@ pub(super) async fn import(session: &Session, request: ImportSettings, form: For
         say(&tr!("One thing would change." | "{n} things would change." % steps.len()));
         return print(&steps, form);
     }
-    confirm(&steps, request.yes)?;
+    confirm(&steps, request.yes).await?;
     for step in &steps {
         carry_out(session, step).await?;
         tell(step);
@@ -109,7 +109,7 @@ type Options = Vec<(String, Option<String>, bool)>;
 
 /// The options of a described service that can be set and are no secrets.
 async fn described(session: &Session, name: &ServiceName) -> Result<Options, Failure> {
-    let options = match session.manager.options(name.as_str()).await {
+    let options = match session.answer(session.manager.options(name.as_str())).await {
         Ok(options) => options,
         Err(error) => return Err(session.failure(name, error).await),
     };
@@ -157,7 +157,7 @@ fn ports(service: &ServiceProperties) -> Result<PortMap, Failure> {
 }
 
 /// Asks before a service is opened to everybody: all the rest can be undone.
-fn confirm(steps: &[Step], yes: bool) -> Result<(), Failure> {
+async fn confirm(steps: &[Step], yes: bool) -> Result<(), Failure> {
     let opened = plan::opened(steps);
     for service in &opened {
         say(&tr!(
@@ -168,7 +168,7 @@ fn confirm(steps: &[Step], yes: bool) -> Result<(), Failure> {
     if yes || opened.is_empty() {
         return Ok(());
     }
-    ask::for_word(&tr!("Type the word open to do it: "), "open", Act::Change)
+    ask::for_word(&tr!("Type the word open to do it: "), "open", Act::Change).await
 }
 
 async fn carry_out(session: &Session, step: &Step) -> Result<(), Failure> {
@@ -184,11 +184,13 @@ async fn carry_out(session: &Session, step: &Step) -> Result<(), Failure> {
                 enabled: Some(false),
                 ..PublishOptions::default()
             };
-            manager.publish(&ports, options).await.map(drop)
+            session.answer(manager.publish(&ports, options)).await.map(drop)
         }
-        Step::Set { service, option, to, .. } => manager.set_option(service, option, to).await.map(drop),
-        Step::Enable { service } => manager.enable(service).await.map(drop),
-        Step::Disable { service } => manager.disable(service).await.map(drop),
+        Step::Set { service, option, to, .. } => {
+            session.answer(manager.set_option(service, option, to)).await.map(drop)
+        }
+        Step::Enable { service } => session.answer(manager.enable(service)).await.map(drop),
+        Step::Disable { service } => session.answer(manager.disable(service)).await.map(drop),
     };
     Ok(done?)
 }

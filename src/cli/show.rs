@@ -27,8 +27,8 @@ pub(super) struct Depth {
 }
 
 pub(super) async fn list(session: &Session, form: Form) -> Result<(), Failure> {
-    let (_, store, services) = session.manager.overview().await?;
-    let (had, problems) = session.manager.catalog().await?;
+    let (_, store, services) = session.answer(session.manager.overview()).await?;
+    let (had, problems) = session.answer(session.manager.catalog()).await?;
     if services.is_empty() && had.is_empty() {
         say_how_to_begin();
     }
@@ -48,7 +48,7 @@ pub(super) async fn list(session: &Session, form: Form) -> Result<(), Failure> {
 
 /// Tor and all services: for people a table, for programs all that is known.
 pub(super) async fn overview(session: &Session, form: Form) -> Result<(), Failure> {
-    let (tor, store, services) = session.manager.overview().await?;
+    let (tor, store, services) = session.answer(session.manager.overview()).await?;
     match form {
         Form::Yaml => {
             print_text(&glance::overview(&tor, &store, &services, now(), Screen::output()))?;
@@ -73,8 +73,8 @@ pub(super) async fn status(session: &Session, name: &ServiceName, form: Form) ->
 }
 
 pub(super) async fn info(session: &Session, name: &ServiceName, depth: Depth, form: Form) -> Result<(), Failure> {
-    let (_, _, mut services) = session.manager.overview().await?;
-    let (mut had, _) = session.manager.catalog().await?;
+    let (_, _, mut services) = session.answer(session.manager.overview()).await?;
+    let (mut had, _) = session.answer(session.manager.catalog()).await?;
     let service = services.remove(name.as_str());
     let details = match &service {
         Some(service) if depth.details => Some(DetailsView::new(service, server_log(session, name, service).await?)),
@@ -117,7 +117,7 @@ pub(super) async fn address(session: &Session, name: &ServiceName, form: Form) -
 }
 
 pub(super) async fn onion_address(session: &Session, name: &ServiceName) -> Result<String, Failure> {
-    match session.manager.address(name.as_str()).await {
+    match session.answer(session.manager.address(name.as_str())).await {
         Ok(address) => Ok(address),
         Err(error) => Err(session.failure(name, error).await),
     }
@@ -133,7 +133,7 @@ async fn server_log(
     if !service.described || service.problem.is_none() {
         return Ok(Vec::new());
     }
-    match session.manager.server_log(name.as_str()).await {
+    match session.answer(session.manager.server_log(name.as_str())).await {
         Ok(handed) => Ok(secret::take_text(handed).await?.lines().map(str::to_owned).collect()),
         // There may be passwords in it.
         Err(ApiError::NotAuthorized(_)) => Ok(Vec::new()),
@@ -142,7 +142,7 @@ async fn server_log(
 }
 
 pub(super) async fn service(session: &Session, name: &ServiceName) -> Result<ServiceProperties, Failure> {
-    let (_, _, mut services) = session.manager.overview().await?;
+    let (_, _, mut services) = session.answer(session.manager.overview()).await?;
     match services.remove(name.as_str()) {
         Some(service) => Ok(service),
         None => Err(session.unknown(name).await),

@@ -2,17 +2,20 @@
 //! Where a person has an invitation or a request: in a file, on standard input, or on the command line.
 
 use std::fs::File;
-use std::io::{self, BufRead, IsTerminal, Read};
+use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 use tr::tr;
 use zeroize::Zeroizing;
 
 use crate::cli::error::Failure;
+use crate::cli::keyboard::{Echo, Keyboard, Typed};
 use crate::cli::talk::say;
 
 /// The most that is read: more than anybody pastes.
 const MOST_BYTES: usize = 256 * 1024;
+/// In the last line of an invitation or a request.
+const END: &str = "END TAILS SERVER";
 
 /// A text, and where it was.
 pub(super) struct Source {
@@ -39,9 +42,9 @@ pub(super) enum What {
 }
 
 /// Reads a text from a file, from standard input (`-`), or takes what was given as the text itself.
-pub(super) fn read(given: &str, what: What) -> Result<Source, Failure> {
+pub(super) async fn read(given: &str, what: What) -> Result<Source, Failure> {
     if given == "-" {
-        return Ok(Source { text: input(what)?, place: Place::Input });
+        return Ok(Source { text: input(what).await?, place: Place::Input });
     }
     match File::open(Path::new(given)) {
         Ok(file) => {
@@ -55,8 +58,8 @@ pub(super) fn read(given: &str, what: What) -> Result<Source, Failure> {
 }
 
 /// The value of an option, from standard input: without the line break at its end.
-pub(super) fn value() -> Result<Zeroizing<String>, Failure> {
-    let text = input(What::Value)?;
+pub(super) async fn value() -> Result<Zeroizing<String>, Failure> {
+    let text = input(What::Value).await?;
     Ok(Zeroizing::new(text.strip_suffix('\n').unwrap_or(&text).to_owned()))
 }
 
@@ -68,29 +71,42 @@ fn is_text(given: &str) -> bool {
 }
 
 /// Reads standard input: to its end, or on a terminal to the end of the block of text.
-fn input(what: What) -> Result<Zeroizing<String>, Failure> {
+async fn input(what: What) -> Result<Zeroizing<String>, Failure> {
     let failed = |cause| Failure::Read { what: tr!("standard input"), cause };
     let stdin = io::stdin();
     if !stdin.is_terminal() {
         return all(stdin.lock()).map_err(failed);
     }
+    // Nobody knows yet whether a value is a password.
+    let keyboard = Keyboard::open(if what == What::Value { Echo::Hidden } else { Echo::Shown }).map_err(failed)?;
     say(&match what {
         What::Invitation => tr!("Paste the invitation, then press Enter and Ctrl-D:"),
         What::Request => tr!("Paste the request, then press Enter and Ctrl-D:"),
         What::Settings => tr!("Paste the settings, then press Enter and Ctrl-D:"),
-        What::Value => tr!("Paste the value, then press Enter and Ctrl-D:"),
+        What::Value => tr!("Type or paste the value, which is not shown, then press Enter and Ctrl-D:"),
     });
-    let mut text = Zeroizing::new(String::with_capacity(MOST_BYTES));
-    let mut lines = stdin.lock();
+    // Room for all of it at once: text that grows leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MOST_BYTES));
     loop {
-        let before = text.len();
-        // Room for all of it was made at once: text that grows leaves copies behind.
-        let read = lines.read_line(&mut text).map_err(failed)?;
-        let line = text.get(before..).unwrap_or_default();
-        if read == 0 || line.contains("END TAILS SERVER") || text.len() > MOST_BYTES / 2 {
-            return Ok(text);
+        match keyboard.line().await.map_err(failed)? {
+            Typed::Interrupted => return Err(Failure::Interrupted),
+            Typed::End => break,
+            Typed::Line(line) => {
+                bytes.extend_from_slice(&line);
+                if String::from_utf8_lossy(&line).contains(END) {
+                    break;
+                }
+            }
+        }
+        if bytes.len() > MOST_BYTES / 2 {
+            break;
         }
     }
+    // Lines after the end come from whoever sent the text, and are for nobody to act on.
+    if keyboard.forget().await {
+        say(&tr!("What came after its end was thrown away."));
+    }
+    Ok(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 /// All of it, as text.
@@ -106,13 +122,13 @@ fn all(reader: impl Read) -> io::Result<Zeroizing<String>> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_no_file_and_looks_like_no_text_is_a_file_that_is_missing() {
+    #[tokio::test]
+    async fn what_is_no_file_and_looks_like_no_text_is_a_file_that_is_missing() {
         for text in ["TAILS-SERVER:TAILSINVAE", "tailsreqab", "abc:descriptor:x25519:KEY", "one\ntwo"] {
-            assert!(matches!(read(text, What::Request), Ok(Source { place: Place::Arguments, .. })), "{text}");
+            assert!(matches!(read(text, What::Request).await, Ok(Source { place: Place::Arguments, .. })), "{text}");
         }
         for missing in ["invitation.txt", "/nonexistent/invitation", ""] {
-            assert!(matches!(read(missing, What::Request), Err(Failure::Read { .. })), "{missing}");
+            assert!(matches!(read(missing, What::Request).await, Err(Failure::Read { .. })), "{missing}");
         }
     }
 }

@@ -139,8 +139,8 @@ impl Changes {
 
 /// How things are, so that whoever reads it knows what the changes begin from.
 async fn present(session: &Session, form: Form) -> Result<(), Failure> {
-    let (tor, _, services) = session.manager.overview().await?;
-    let mut joined = session.manager.joined().await?;
+    let (tor, _, services) = session.answer(session.manager.overview()).await?;
+    let mut joined = session.answer(session.manager.joined()).await?;
     line(tor_change(&tor), When::Before, form)?;
     let mut services: Vec<_> = services.iter().collect();
     services.sort_by_key(|(name, _)| *name);

@@ -7,7 +7,6 @@ use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -18,8 +17,9 @@ use tails_server::bus::api::{MAX_SECRET, take};
 use tails_server_state::{Autostart, Persistence};
 use tempfile::TempDir;
 
+use crate::asking::on_a_terminal;
 use crate::clients::json as shown;
-use crate::given::{CLI, Dice, NO_TOR, Process, assert_refused, controller, publish};
+use crate::given::{Dice, NO_TOR, Process, assert_refused, controller, publish};
 use crate::harness::{Answer, Controller};
 use crate::manager;
 
@@ -382,34 +382,6 @@ fn passphrases_come_from_a_file_or_are_made_up_and_are_not_short() {
     assert_refused(desk.run(&controller, "backup", Path::new("/nonexistent/x"), &[]), 1, &["Cannot write"]);
 }
 
-/// Runs `tails-server` on a terminal and types each answer once it is asked for; the exit code and what the terminal showed.
-fn on_a_terminal(controller: &Controller, arguments: &str, dialogue: &[(&str, &str)]) -> (Option<i32>, String) {
-    let line = format!("'{CLI}' {arguments} --bus 'unix:{}'", controller.bus().display());
-    // script(1), of util-linux: a pseudo-terminal, and the exit code of the command.
-    let mut child = Command::new("script")
-        .args(["--quiet", "--return", "--command", &line, "/dev/null"])
-        .env("SHELL", "/bin/sh")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut typing, mut showing) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    let mut shown = Vec::new();
-    let mut seen = 0;
-    for (question, answer) in dialogue {
-        let mut byte = [0];
-        while !String::from_utf8_lossy(&shown[seen..]).contains(question) {
-            assert_eq!(showing.read(&mut byte).unwrap(), 1, "no {question}: {}", String::from_utf8_lossy(&shown));
-            shown.push(byte[0]);
-        }
-        seen = shown.len();
-        typing.write_all(answer.as_bytes()).unwrap();
-    }
-    showing.read_to_end(&mut shown).unwrap();
-    drop(typing);
-    (child.wait().unwrap().code(), String::from_utf8(shown).unwrap())
-}
-
 #[test]
 fn a_passphrase_is_asked_for_twice_and_shown_never() {
     let (desk, controller) = (Desk::new(), controller());
@@ -419,7 +391,8 @@ fn a_passphrase_is_asked_for_twice_and_shown_never() {
     for (dialogue, code, words) in [
         (&[(first, "battery staple\r"), (second, "battery stable\r")][..], 2, "not the same"),
         (&[(first, "short\r")], 2, "too short"),
-        (&[(first, "\x03")], 2, "No passphrase"),
+        (&[(first, "\x04")], 2, "No passphrase"),
+        (&[(first, "\x03")], 6, "Interrupted: nothing was done"),
     ] {
         let (ended, shown) = on_a_terminal(&controller, &backup, dialogue);
         assert!(ended == Some(code) && shown.contains(words) && !file.exists(), "{ended:?} {shown}");

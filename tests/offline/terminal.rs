@@ -223,3 +223,31 @@ fn ctrl_c_while_a_service_is_withdrawn_says_that_it_goes_on() {
     );
     assert!(seen.contains("goes on by itself"), "{seen:?}");
 }
+
+#[test]
+fn ctrl_c_ends_what_follows_a_wait_too() {
+    let place = tempfile::Builder::new().prefix("ts-").tempdir().unwrap();
+    let socket = place.path().join("control");
+    let _tor = Peer::start(&socket, |stream| {
+        obey(stream, |command, stream| {
+            let is_last = command.starts_with("HSFETCH") || command.contains("socks");
+            if is_last {
+                be_silent(stream);
+            }
+            !is_last
+        });
+    });
+    let mut controller = Controller::new(format!("unix:{}", socket.display()));
+    controller.start();
+    let site = Website::start("page").unwrap();
+    controller.publish("web", &[&format!("80:{}", site.port())], &[]);
+    let mut command = controller.cli_command(["check", "web", "--wait"]);
+    let mut checking = Process::start(command.stderr(Stdio::null()));
+    // It is asked about once it is published: a moment later it waits for what the network answers.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert!(checking.0.try_wait().unwrap().is_none(), "it waits");
+    checking.signal(Signal::TERM);
+    let (status, after) = checking.end();
+    assert_eq!(status.code(), Some(5));
+    assert!(after < std::time::Duration::from_secs(10), "{after:?}");
+}

@@ -41,6 +41,8 @@ pub(in crate::cli) enum BackupError {
     NoTerminal,
     #[error("{}", tr!("no passphrase was given"))]
     NoPassphrase,
+    #[error("{}", tr!("interrupted: nothing was done"))]
+    GivenUp,
     #[error("{}", tr!("the passphrase is too short: it has less than {least} characters", least = SHORTEST))]
     TooShort,
     #[error("{}", tr!("the two passphrases are not the same"))]
@@ -97,7 +99,7 @@ impl BackupError {
     pub(in crate::cli) const fn exit(&self) -> Exit {
         match self {
             Self::Exists { .. } | Self::NoPassphrase | Self::TooShort | Self::Differ => Exit::Senseless,
-            Self::NoTerminal => Exit::NotConfirmed,
+            Self::NoTerminal | Self::GivenUp => Exit::NotConfirmed,
             Self::Write { .. }
             | Self::Read { .. }
             | Self::ReadPassphrase { .. }
@@ -132,6 +134,7 @@ impl BackupError {
             Self::ReadPassphrase { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
                 Some(tr!("Give a file whose first line is the passphrase"))
             }
+            Self::GivenUp => None,
             Self::Write { .. } | Self::Read { .. } | Self::ReadPassphrase { .. } | Self::ReadData { .. } => None,
             Self::NotRoot { file, what: WithData::BackUp } => {
                 Some(tr!("As root: sudo tails-server backup {path} --with-data", path = file.display()))

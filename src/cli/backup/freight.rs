@@ -28,7 +28,7 @@ pub(super) async fn collect(session: &Session, request: &Backup) -> Result<Cargo
     }
     let (site, catalogue) = (Site::system(), Catalogue::load());
     let mut cargo = Cargo::new(accounts()?);
-    let (_, _, services) = session.manager.overview().await?;
+    let (_, _, services) = session.answer(session.manager.overview()).await?;
     let services: BTreeMap<_, _> = services.into_iter().filter(|(_, service)| service.described).collect();
     for (name, service) in services {
         let name: ServiceName = name.parse().map_err(|_| Failure::Garbled)?;
@@ -245,7 +245,7 @@ impl Freight {
         passphrase: zeroize::Zeroizing<String>,
     ) -> Result<Vec<Delivery>, Failure> {
         let services: Vec<_> = self.restored().map(|load| (load.name.clone(), load.needs_install)).collect();
-        let (_, _, known) = session.manager.overview().await?;
+        let (_, _, known) = session.answer(session.manager.overview()).await?;
         for (name, needs_install) in &services {
             // What is still to be deleted of an earlier life would take these with it. Nothing of one that is enabled is.
             if !known.get(name.as_str()).is_some_and(|service| service.enabled)
@@ -308,7 +308,7 @@ pub(super) async fn unhurried<T: Send + 'static>(
 
 async fn install(session: &Session, name: &ServiceName) -> Result<(), Failure> {
     let installed = async {
-        if session.manager.install(name.as_str()).await? {
+        if session.answer(session.manager.install(name.as_str())).await? {
             let mut progress = Progress::begin();
             progress.show(tr!("installing the server of \"{name}\"", name));
             session.manager.await_installed(name.as_str()).await?;

@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Passphrases: asked for on the terminal without showing them, read from a file, or made up. Never from the command line or
 //! the environment, where other programs see them.
-//!
-//! The terminal is switched with rustix, which is here already; a crate for it would do the same in as many lines, and leave
-//! the terminal silent when Ctrl-C is pressed.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
-use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use tr::tr;
 use zeroize::Zeroizing;
 
 use super::error::BackupError;
 use crate::cli::args::Passphrase;
+use crate::cli::keyboard::{Echo, Keyboard, Typed};
 
 /// The fewest characters of a passphrase that is set.
 // Whoever has the file can try one a second on each of many computers: what is shorter is found.
@@ -29,14 +26,14 @@ const GROUPS: usize = 5;
 type Text = Zeroizing<String>;
 
 /// The passphrase for a new backup.
-pub(super) fn for_new(from: &Passphrase) -> Result<Text, BackupError> {
-    let passphrase = match &from.passphrase_file {
+pub(super) async fn for_new(from: &Passphrase) -> Result<Text, BackupError> {
+    let passphrase = match from.passphrase_file.as_ref().filter(|_| !is_typed(from)) {
         Some(path) => read(path)?,
         None => {
-            let mut terminal = Terminal::open()?;
-            let passphrase = terminal.ask(&tr!("Passphrase for the backup: "))?;
+            let keyboard = keyboard()?;
+            let passphrase = ask(&keyboard, &tr!("Passphrase for the backup: ")).await?;
             ensure_long(&passphrase)?;
-            if *terminal.ask(&tr!("The same once more: "))? != *passphrase {
+            if *ask(&keyboard, &tr!("The same once more: ")).await? != *passphrase {
                 return Err(BackupError::Differ);
             }
             passphrase
@@ -47,10 +44,10 @@ pub(super) fn for_new(from: &Passphrase) -> Result<Text, BackupError> {
 }
 
 /// The passphrase of a backup that is there.
-pub(super) fn for_known(from: &Passphrase) -> Result<Text, BackupError> {
-    match &from.passphrase_file {
+pub(super) async fn for_known(from: &Passphrase) -> Result<Text, BackupError> {
+    match from.passphrase_file.as_ref().filter(|_| !is_typed(from)) {
         Some(path) => read(path),
-        None => Terminal::open()?.ask(&tr!("Passphrase of the backup: ")),
+        None => ask(&keyboard()?, &tr!("Passphrase of the backup: ")).await,
     }
 }
 
@@ -93,110 +90,31 @@ fn read(path: &Path) -> Result<Text, BackupError> {
     if text.is_empty() { Err(BackupError::NoPassphrase) } else { Ok(Zeroizing::new(text.to_owned())) }
 }
 
-/// The terminal, showing nothing of what is typed. It is as it was before on drop.
-struct Terminal {
-    file: File,
-    before: Termios,
+/// Asks on the terminal, which shows nothing of what is typed.
+async fn ask(keyboard: &Keyboard, question: &str) -> Result<Text, BackupError> {
+    let failed = |cause| BackupError::Read { path: "/dev/tty".into(), cause };
+    let line = match keyboard.ask(question).await.map_err(failed)? {
+        Typed::Line(line) => line,
+        Typed::End => return Err(BackupError::NoPassphrase),
+        Typed::Interrupted => return Err(BackupError::GivenUp),
+    };
+    let line = line.strip_suffix(b"\n").unwrap_or(&line);
+    let text = std::str::from_utf8(line).map_err(|cause| failed(io::Error::new(io::ErrorKind::InvalidData, cause)))?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
-impl Terminal {
-    fn open() -> Result<Self, BackupError> {
-        let file = File::options().read(true).write(true).open("/dev/tty").map_err(|_| BackupError::NoTerminal)?;
-        let before = tcgetattr(&file).map_err(|_| BackupError::NoTerminal)?;
-        let mut silent = before.clone();
-        // Keys one by one, Ctrl-C among them: a program that ends at it would leave the terminal silent.
-        silent.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG;
-        silent.special_codes[SpecialCodeIndex::VMIN] = 1;
-        silent.special_codes[SpecialCodeIndex::VTIME] = 0;
-        tcsetattr(&file, OptionalActions::Flush, &silent).map_err(|_| BackupError::NoTerminal)?;
-        Ok(Self { file, before })
-    }
-
-    fn ask(&mut self, question: &str) -> Result<Text, BackupError> {
-        let failed = |cause| BackupError::Read { path: "/dev/tty".into(), cause };
-        write!(self.file, "{question}").and_then(|()| self.file.flush()).map_err(failed)?;
-        let answer = line(Keys(&self.file)).map_err(failed)?;
-        writeln!(self.file).map_err(failed)?;
-        answer.ok_or(BackupError::NoPassphrase)
-    }
+fn keyboard() -> Result<Keyboard, BackupError> {
+    Keyboard::open(Echo::Hidden).map_err(|_| BackupError::NoTerminal)
 }
 
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        // Where the terminal is gone, there is nothing to make good.
-        let _ = tcsetattr(&self.file, OptionalActions::Flush, &self.before);
-    }
-}
-
-/// The keys of a terminal. Nothing is read ahead: what is typed after Enter is not for us.
-struct Keys<'a>(&'a File);
-
-impl Iterator for Keys<'_> {
-    type Item = io::Result<u8>;
-
-    fn next(&mut self) -> Option<io::Result<u8>> {
-        let mut key = [0];
-        match self.0.read(&mut key) {
-            Ok(0) => None,
-            Ok(_) => Some(Ok(u8::from_ne_bytes(key))),
-            Err(cause) => Some(Err(cause)),
-        }
-    }
-}
-
-/// What is typed until Enter; nothing if it is given up.
-fn line(keys: impl Iterator<Item = io::Result<u8>>) -> io::Result<Option<Text>> {
-    const CTRL_C: u8 = 3;
-    const CTRL_D: u8 = 4;
-    const BACKSPACE: u8 = 8;
-    const CTRL_U: u8 = 21;
-    const DELETE: u8 = 127;
-    // Of its final size at once: text that grows leaves copies behind.
-    let mut typed = Zeroizing::new(Vec::with_capacity(MOST_BYTES));
-    for key in keys {
-        match key? {
-            b'\n' | b'\r' => {
-                let text = std::str::from_utf8(&typed);
-                let text = text.map_err(|cause| io::Error::new(io::ErrorKind::InvalidData, cause))?;
-                return Ok(Some(Zeroizing::new(text.to_owned())));
-            }
-            CTRL_C => return Ok(None),
-            CTRL_D if typed.is_empty() => return Ok(None),
-            BACKSPACE | DELETE => {
-                // All bytes of a letter.
-                while typed.pop().is_some_and(|byte| byte & 0b1100_0000 == 0b1000_0000) {}
-            }
-            CTRL_U => typed.clear(),
-            key if typed.len() < MOST_BYTES => typed.push(key),
-            _ => {}
-        }
-    }
-    Ok(None)
+/// Whether it is to be typed: where nobody says where else it is, or that is a terminal, too.
+fn is_typed(from: &Passphrase) -> bool {
+    from.passphrase_file.as_ref().is_none_or(|path| path == Path::new("-") && io::stdin().is_terminal())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn typed(keys: &[u8]) -> Option<String> {
-        line(keys.iter().copied().map(Ok)).unwrap().map(|text| text.to_string())
-    }
-
-    #[test]
-    fn keys_are_taken_as_a_terminal_takes_them() {
-        for (keys, text) in [
-            (&b"secret\n"[..], Some("secret")),
-            (b"secrex\x7ft\r", Some("secret")),
-            ("sü\x7fecret\n".as_bytes(), Some("secret")),
-            (b"other\x15secret\n", Some("secret")),
-            (b"sec\x03ret\n", None),
-            (b"\x04", None),
-            (b"\x7f\x7f\n", Some("")),
-            (b"no end", None),
-        ] {
-            assert_eq!(typed(keys).as_deref(), text, "{keys:?}");
-        }
-    }
 
     #[test]
     fn one_that_is_made_up_is_long_and_never_the_same() {

@@ -132,6 +132,9 @@ impl Failure {
             )),
             Self::Backup(error) => error.hint(),
             Self::Settings(error) => Some(error.hint()),
+            Self::Interrupted => {
+                Some(tr!("What was asked of the controller before may still be done; see `tails-server status`"))
+            }
             Self::CannotAsk(_) => Some(tr!("To do it without being asked, add --yes")),
             Self::NotClean { .. }
             | Self::RemovedMeanwhile(_)
