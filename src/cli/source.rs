@@ -48,7 +48,7 @@ pub(super) async fn read(given: &str, what: What) -> Result<Source, Failure> {
     }
     match File::open(Path::new(given)) {
         Ok(file) => {
-            let text = all(file).map_err(|cause| Failure::Read { what: given.to_owned(), cause })?;
+            let text = all(file, what).map_err(|cause| Failure::Read { what: given.to_owned(), cause })?;
             Ok(Source { text, place: Place::File })
         }
         // Paths have no spaces, colons or line breaks where a text has them, and texts are long.
@@ -75,7 +75,7 @@ async fn input(what: What) -> Result<Zeroizing<String>, Failure> {
     let failed = |cause| Failure::Read { what: tr!("standard input"), cause };
     let stdin = io::stdin();
     if !stdin.is_terminal() {
-        return all(stdin.lock()).map_err(failed);
+        return all(stdin.lock(), what).map_err(failed);
     }
     // Nobody knows yet whether a value is a password.
     let keyboard = Keyboard::open(if what == What::Value { Echo::Hidden } else { Echo::Shown }).map_err(failed)?;
@@ -86,7 +86,7 @@ async fn input(what: What) -> Result<Zeroizing<String>, Failure> {
         What::Value => tr!("Type or paste the value, which is not shown, then press Enter and Ctrl-D:"),
     });
     // Room for all of it at once: text that grows leaves copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MOST_BYTES));
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MOST_BYTES + 4097));
     loop {
         match keyboard.line().await.map_err(failed)? {
             Typed::Interrupted => return Err(Failure::Interrupted),
@@ -98,7 +98,8 @@ async fn input(what: What) -> Result<Zeroizing<String>, Failure> {
                 }
             }
         }
-        if bytes.len() > MOST_BYTES / 2 {
+        if bytes.len() > MOST_BYTES {
+            keyboard.forget().await;
             break;
         }
     }
@@ -106,21 +107,51 @@ async fn input(what: What) -> Result<Zeroizing<String>, Failure> {
     if keyboard.forget().await {
         say(&tr!("What came after its end was thrown away."));
     }
-    Ok(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
+    text(&bytes, what).map_err(failed)
 }
 
 /// All of it, as text.
-fn all(reader: impl Read) -> io::Result<Zeroizing<String>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MOST_BYTES));
+fn all(reader: impl Read, what: What) -> io::Result<Zeroizing<String>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MOST_BYTES + 4097));
     let most = u64::try_from(MOST_BYTES).unwrap_or(u64::MAX);
-    reader.take(most).read_to_end(&mut bytes)?;
-    // What is no text has no invitation in it; to find that out is the reader's business.
-    Ok(Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned()))
+    // One more than is taken: what is cut off must not pass for all of it.
+    reader.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    text(&bytes, what)
+}
+
+/// The text, if it is one and not too long.
+fn text(bytes: &[u8], what: What) -> io::Result<Zeroizing<String>> {
+    let refused = |why| io::Error::new(io::ErrorKind::InvalidData, why);
+    if bytes.len() > MOST_BYTES {
+        return Err(refused(tr!("it is longer than {most} bytes", most = MOST_BYTES)));
+    }
+    match what {
+        // What is no text has no invitation in it; to find that out is the reader's business.
+        What::Invitation | What::Request => Ok(Zeroizing::new(String::from_utf8_lossy(bytes).into_owned())),
+        What::Settings | What::Value => {
+            let text = std::str::from_utf8(bytes).map_err(|_| refused(tr!("it is no text in UTF-8")))?;
+            Ok(Zeroizing::new(text.to_owned()))
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_too_long_or_no_text_is_refused_and_never_cut() {
+        let whole = vec![b'#'; MOST_BYTES];
+        assert_eq!(all(whole.as_slice(), What::Settings).unwrap().len(), MOST_BYTES);
+        let long = vec![b'#'; MOST_BYTES + 1];
+        for what in [What::Settings, What::Value, What::Invitation, What::Request] {
+            assert!(all(long.as_slice(), what).is_err(), "{what:?}");
+        }
+        for what in [What::Settings, What::Value] {
+            assert!(all(&b"pass\xffword"[..], what).is_err(), "{what:?}");
+        }
+        assert!(all(&b"\xff, then an invitation"[..], What::Invitation).is_ok());
+    }
 
     #[tokio::test]
     async fn what_is_no_file_and_looks_like_no_text_is_a_file_that_is_missing() {
