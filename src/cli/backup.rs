@@ -9,6 +9,7 @@ mod passphrase;
 mod place;
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::os::fd::AsFd;
 
 use serde::Serialize;
@@ -38,7 +39,11 @@ pub(super) async fn backup(session: &Session, request: Backup) -> Result<(), Fai
     let cargo = if request.with_data { Some(collect(session, &request).await?) } else { None };
     let passphrase = if request.generate_passphrase {
         let made_up = passphrase::make_up().map_err(Failure::System)?;
-        say(&tr!("The passphrase of the backup, which is shown only now: {passphrase}", passphrase = made_up.as_str()));
+        let told =
+            tr!("The passphrase of the backup, which is shown only now: {passphrase}", passphrase = made_up.as_str());
+        // Nobody could open a backup whose passphrase nobody has read.
+        let shown = writeln!(std::io::stderr(), "{told}");
+        shown.map_err(|cause| BackupError::Write { path: "/dev/stderr".into(), cause })?;
         made_up
     } else {
         passphrase::for_new(&request.passphrase).await?

@@ -548,3 +548,13 @@ fn how_a_service_is_started_at_boot_again_is_said_if_it_was() {
     let awake = said(&["--yes", "--enable", "--replace"]);
     assert!(!awake.contains("set-option"), "{awake}");
 }
+
+#[test]
+fn a_passphrase_that_nobody_can_read_makes_no_backup() {
+    let (desk, controller) = (Desk::new(), controller());
+    let file = desk.path("services.age");
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut command = controller.cli_command(["backup", file.to_str().unwrap(), "--generate-passphrase"]);
+    let status = command.stderr(full).status().unwrap();
+    assert!(status.code() == Some(1) && !file.exists(), "{status}");
+}
