@@ -315,7 +315,8 @@ impl From<ApiError> for Failure {
             | ApiError::Postponed(text)
             | ApiError::Failed(text) => (text, Refusal::Failed),
         };
-        let (message, hint) = match text.split_once('\n') {
+        // The hint is the last line: a value that is quoted before may bring line breaks of its own.
+        let (message, hint) = match text.rsplit_once('\n') {
             Some((message, hint)) => (tr!(message), Some(tr!(hint))),
             None => {
                 let message = text.as_str();

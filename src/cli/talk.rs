@@ -14,7 +14,7 @@ const LEAST_BAR: usize = 8;
 /// Says a line.
 pub(super) fn say(text: &str) {
     // Where standard error is gone, there is nobody to talk to.
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", harmless(text));
 }
 
 /// Where long work is.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::redact::Redactor;
 use crate::cli::error::Failure;
 use crate::cli::output::{Form, print_line};
+use crate::errors::is_harmful;
 
 /// One line of a log, as it was written.
 pub(super) struct Line {
@@ -84,7 +85,7 @@ impl Line {
 fn plain(line: &str) -> String {
     let mut shown = String::with_capacity(line.len());
     for letter in line.chars() {
-        if letter.is_control() && letter != '\t' { shown.extend(letter.escape_default()) } else { shown.push(letter) }
+        if is_harmful(letter) && letter != '\t' { shown.extend(letter.escape_default()) } else { shown.push(letter) }
     }
     shown
 }
