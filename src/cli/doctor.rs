@@ -48,7 +48,7 @@ pub(super) async fn doctor(bus: Option<BusAddress>, form: Form) -> Result<(), Fa
     let english = English::for_programs(form);
     let mut findings = Vec::new();
     let told = match Session::connect(bus, ANSWER_PATIENCE, Questions::OfRight).await {
-        Ok(session) => match ask(&session, &mut findings).await {
+        Ok(session) => match ask(&session.with_agent().await, &mut findings).await {
             Ok(told) => Some(told),
             Err(failure) => {
                 findings.push(controller::silent(&failure));

@@ -18,7 +18,7 @@ pub(super) use self::redact::Redactor;
 use self::source::Source;
 use crate::bus::api::{BusAddress, Secrets};
 use crate::cli::args::Log;
-use crate::cli::error::Failure;
+use crate::cli::error::{Failure, Refusal};
 use crate::cli::interrupt::interrupted;
 use crate::cli::output::Form;
 use crate::cli::secret;
@@ -31,7 +31,10 @@ const LINES_WAITING: usize = 256;
 pub(super) async fn log(bus: Option<BusAddress>, request: &Log, form: Form) -> Result<(), Failure> {
     let name = &request.name;
     let (sources, redactor) = match Session::connect(bus, ANSWER_PATIENCE, Questions::OfRight).await {
-        Ok(session) => (sources(&session, name).await?, redactor(&session, name).await?),
+        Ok(session) => {
+            let session = session.with_agent().await;
+            (sources(&session, name).await?, redactor(&session, request).await?)
+        }
         // What it wrote before it ended may be why.
         Err(Failure::NotRunning(_) | Failure::OwnEnded(_)) => {
             say(&tr!(
@@ -94,7 +97,8 @@ async fn sources(session: &Session, name: &ServiceName) -> Result<Vec<Source>, F
 }
 
 /// One that knows the secrets of a service, as far as this person may.
-async fn redactor(session: &Session, name: &ServiceName) -> Result<Redactor, Failure> {
+async fn redactor(session: &Session, request: &Log) -> Result<Redactor, Failure> {
+    let name = &request.name;
     let secrets: Vec<Zeroizing<String>> = match secret::secrets(session, name).await {
         Ok(Secrets { options, link, lines }) => {
             let values = options.into_values().chain(link).chain(lines.into_iter().map(|(_, value)| value));
@@ -102,6 +106,7 @@ async fn redactor(session: &Session, name: &ServiceName) -> Result<Redactor, Fai
         }
         // One of the catalogue that nobody has enabled has no secrets yet.
         Err(Failure::Unknown { .. }) => Vec::new(),
+        Err(failure) if !request.unredacted => return Err(unknown_secrets(name, failure)),
         Err(_) => {
             say(&tr!(
                 "Warning: the passwords of \"{name}\" are not known to you, and are not looked for in its log.",
@@ -111,4 +116,16 @@ async fn redactor(session: &Session, name: &ServiceName) -> Result<Redactor, Fai
         }
     };
     Ok(Redactor::knowing(secrets.iter().map(|secret| secret.as_str())))
+}
+
+/// What nobody can look for would be shown to whoever is shown the log.
+fn unknown_secrets(name: &ServiceName, failure: Failure) -> Failure {
+    match failure {
+        Failure::Refused { because: Refusal::NotAllowed, .. } => Failure::Refused {
+            message: tr!("the passwords of \"{name}\" are not for you to know, and may be in its log", name),
+            hint: Some(tr!("Add --unredacted to see it nonetheless, and mind to whom you show it")),
+            because: Refusal::NotAllowed,
+        },
+        failure => failure,
+    }
 }

@@ -10,7 +10,7 @@ use tokio::net::unix::pipe::Sender;
 use tr::tr;
 
 use crate::bus::api::{
-    JoinedChangedStream, JoinedProperties, JoinedRemovedStream, ServiceChangedStream, ServiceProperties,
+    ApiError, JoinedChangedStream, JoinedProperties, JoinedRemovedStream, ServiceChangedStream, ServiceProperties,
     ServiceRemovedStream, TorChangedStream, TorProperties,
 };
 use crate::cli::error::Failure;
@@ -140,7 +140,11 @@ impl Changes {
 /// How things are, so that whoever reads it knows what the changes begin from.
 async fn present(session: &Session, form: Form) -> Result<(), Failure> {
     let (tor, _, services) = session.answer(session.manager.overview()).await?;
-    let mut joined = session.answer(session.manager.joined()).await?;
+    let mut joined = match session.answer(session.manager.joined()).await {
+        // What somebody joined is not for everybody to know; all the rest is.
+        Err(ApiError::NotAuthorized(_)) => Vec::new(),
+        joined => joined?,
+    };
     line(tor_change(&tor), When::Before, form)?;
     let mut services: Vec<_> = services.iter().collect();
     services.sort_by_key(|(name, _)| *name);

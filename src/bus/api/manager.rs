@@ -45,7 +45,7 @@ pub trait Manager {
 
     /// The last lines that the server of a described service wrote to its log before it failed; none if it has not. There
     /// may be addresses and passwords in them.
-    #[zbus(allow_interactive_auth)]
+    // Whoever looks how a service is has not asked for secrets, and is not asked for a password.
     fn server_log(&self, name: &str) -> Result<OwnedFd, ApiError>;
 
     /// Changes an option; answers whether that changed anything, once it is durable. The options and their values:

@@ -17,6 +17,10 @@ pub struct Log {
     /// Go on with each new line, until interrupted
     #[arg(long)]
     pub follow: bool,
+
+    /// Show it also where its passwords are not for you to know, and so are not looked for and left out
+    #[arg(long)]
+    pub unredacted: bool,
 }
 
 pub(super) const PLAN_HELP: &str = "\
