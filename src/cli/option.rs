@@ -58,7 +58,22 @@ pub(super) async fn set(
         Ok(changed) => changed,
         Err(error) => return Err(session.failure(name, error).await),
     };
+    if value != "-" {
+        warn_of_arguments(session, name, option).await?;
+    }
     come_about(session, name, option, changed, services.get(name.as_str())).await
+}
+
+/// Says where a secret is that was given on the command line.
+async fn warn_of_arguments(session: &Session, name: &ServiceName, option: &OptionName) -> Result<(), Failure> {
+    let known = session.answer(session.manager.options(name.as_str())).await?;
+    if known.iter().any(|found| found.secret && found.name == option.as_str()) {
+        say(&tr!(
+            "Warning: the history of the shell keeps this secret, and other users could see it. Give - as its value instead, \
+             and type it."
+        ));
+    }
+    Ok(())
 }
 
 pub(super) async fn reset(session: &Session, name: &ServiceName, option: &OptionName) -> Result<(), Failure> {
