@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `tails-server invite`
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
@@ -13,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::bus::api::ServiceProperties;
 use crate::cli::args::Invite;
+use crate::cli::backup::{BackupError, NewFile};
 use crate::cli::client;
 use crate::cli::code;
 use crate::cli::error::Failure;
@@ -36,6 +35,8 @@ pub(super) async fn invite(session: &Session, asked: Invite, form: Form) -> Resu
     let address = show::onion_address(session, &name).await?;
     let address = OnionAddress::parse(&address).map_err(|_| Failure::Garbled)?;
     let ports: Vec<VirtualPort> = ports(&service)?;
+    // A place that can not be written to lets nobody in.
+    let file = output.as_deref().map(begin).transpose()?;
     let access = if service.client_authorization {
         access(session, &name, &client, request.map(|request| request.public_key)).await?
     } else {
@@ -54,9 +55,9 @@ pub(super) async fn invite(session: &Session, asked: Invite, form: Form) -> Resu
     if let Some(lifetime) = expires {
         invitation = invitation.with_expiry(lifetime.from(now()));
     }
-    match &output {
-        Some(path) => write(path, &invitation)?,
-        None => show_text(&invitation, &client, form)?,
+    match (file, &output) {
+        (Some(file), Some(path)) => write(file, path, &invitation)?,
+        (_, _) => show_text(&invitation, &client, form)?,
     }
     if qr {
         code::show(&invitation.expose_uri())?;
@@ -145,20 +146,33 @@ fn show_text(invitation: &Invitation, client: &ClientName, form: Form) -> Result
     }
 }
 
-/// Writes a new file that only this user can read: text, or a picture if its name says so.
-fn write(path: &Path, invitation: &Invitation) -> Result<(), Failure> {
+/// A new file that only this user can read.
+fn begin(path: &Path) -> Result<NewFile, Failure> {
+    NewFile::begin(path).map_err(|error| not_written(path, error))
+}
+
+/// It is no backup that is written.
+fn not_written(path: &Path, error: BackupError) -> Failure {
+    let path = path.to_owned();
+    match error {
+        BackupError::Exists { .. } => Failure::Write { path, cause: io::ErrorKind::AlreadyExists.into() },
+        BackupError::Write { cause, .. } => Failure::Write { path, cause },
+        other => other.into(),
+    }
+}
+
+/// Writes the invitation: text, or a picture if the name of the file says so.
+fn write(mut file: NewFile, path: &Path, invitation: &Invitation) -> Result<(), Failure> {
     let failed = |cause| Failure::Write { path: path.to_owned(), cause };
     let extension = path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
-    let into = |bytes: &[u8]| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(bytes).and_then(|()| file.sync_all())
-    };
+    let mut into = |bytes: &[u8]| file.writer().write_all(bytes);
     match extension.as_deref() {
         Some("png") => into(&QrCode::new(&invitation.expose_uri())?.png()),
         Some("svg") => into(QrCode::new(&invitation.expose_uri())?.svg().as_bytes()),
         Some(_) | None => into(invitation.expose_text().as_bytes()),
     }
-    .map_err(failed)
+    .map_err(failed)?;
+    file.settle().map_err(|error| not_written(path, error))
 }
 
 fn is_picture(path: &Path) -> bool {

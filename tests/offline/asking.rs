@@ -128,3 +128,15 @@ fn lines_after_a_pasted_invitation_neither_join_it_nor_reach_the_shell() {
     let (_, shown) = in_a_shell(&line, &[(PASTE, &pasted), ("shell asks", "nothing\n")]);
     assert!(shown.contains("shell got <nothing>"), "{shown}");
 }
+
+#[test]
+fn an_invitation_that_can_not_be_written_lets_nobody_in() {
+    let controller = simulated();
+    controller.publish("web", &["80:1"], &["--private", "--client", "alice"]);
+    let taken = tempfile::NamedTempFile::new().unwrap();
+    let path = taken.path().to_str().unwrap();
+    let answer = controller.cli(["invite", "web", "--for", "mallory", "--output", path]).failed(1);
+    assert!(answer.stderr.contains("does not exist yet"), "{answer:?}");
+    let clients = controller.cli(["client", "list", "web"]).succeeded().stdout;
+    assert!(!clients.contains("mallory"), "{clients}");
+}

@@ -124,7 +124,7 @@ impl BackupError {
 
     pub(in crate::cli) fn hint(&self) -> Option<String> {
         match self {
-            Self::Exists { .. } => Some(tr!("Name a file that does not exist yet: no backup is overwritten")),
+            Self::Exists { .. } => Some(tr!("Name a file that does not exist yet: none is overwritten")),
             Self::Write { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
                 Some(tr!("Name a file in a directory that exists"))
             }

@@ -67,7 +67,7 @@ impl NewFile {
 impl Drop for NewFile {
     fn drop(&mut self) {
         if !self.is_settled {
-            // It is encrypted: where it can not be removed, it tells nothing.
+            // A backup is encrypted and settings have no secrets: where it can not be removed, it tells nothing but an invitation.
             let _ = std::fs::remove_file(&self.written);
         }
     }
