@@ -80,13 +80,18 @@ fn read(path: &Path) -> Result<Text, BackupError> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(MOST_BYTES));
     let most = MOST_BYTES as u64;
     if path == Path::new("-") {
-        io::stdin().lock().take(most).read_to_end(&mut bytes).map_err(failed)?;
+        io::stdin().lock().take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
     } else {
-        File::open(path).map_err(failed)?.take(most).read_to_end(&mut bytes).map_err(failed)?;
+        File::open(path).map_err(failed)?.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
     }
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let text = std::str::from_utf8(line).map_err(|cause| failed(io::Error::new(io::ErrorKind::InvalidData, cause)))?;
+    // What is cut off, or can not be typed, nobody finds again when it is to be restored.
+    if line.len() > MOST_BYTES || text.chars().any(char::is_control) {
+        let why = tr!("its first line is longer than {most} bytes, or has control characters", most = MOST_BYTES);
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidData, why)));
+    }
     if text.is_empty() { Err(BackupError::NoPassphrase) } else { Ok(Zeroizing::new(text.to_owned())) }
 }
 
@@ -122,6 +127,17 @@ mod tests {
         assert_ne!(one, other);
         assert_eq!(one.len(), GROUPS * GROUP + GROUPS - 1);
         assert!(one.split('-').all(|group| group.len() == GROUP) && ensure_long(&one).is_ok());
+    }
+
+    #[test]
+    fn a_line_that_would_be_cut_or_can_not_be_typed_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let with = |content: Vec<u8>| {
+            std::fs::write(file.path(), content).unwrap();
+            super::read(file.path())
+        };
+        assert_eq!(with(vec![b'x'; MOST_BYTES]).unwrap().len(), MOST_BYTES);
+        assert!(with(vec![b'x'; MOST_BYTES + 1]).is_err() && with(b"a\x1bb".to_vec()).is_err());
     }
 
     #[test]
