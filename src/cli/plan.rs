@@ -41,7 +41,7 @@ impl From<PlanProperties> for PlanView {
 }
 
 pub(super) async fn plan(session: &Session, name: Option<&ServiceName>, form: Form) -> Result<(), Failure> {
-    let mut told = session.diagnosis().await?.plan().await?;
+    let mut told = session.answer(session.diagnosis().await?.plan()).await?;
     match name {
         Some(name) => {
             told.retain(|told| told.service.as_deref() == Some(name.as_str()));

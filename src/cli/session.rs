@@ -110,7 +110,7 @@ fn unanswered(patience: Duration) -> ApiError {
 
 /// How long it was waited for an answer that did not come.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("no answer within {} seconds", .0.as_secs())]
+#[error("{}", Failure::NoAnswer(*.0))]
 pub(super) struct Unanswered(pub(super) Duration);
 
 /// Only over the system's bus, and never root.
