@@ -154,11 +154,13 @@ fn begin(path: &Path) -> Result<NewFile, Failure> {
 /// It is no backup that is written.
 fn not_written(path: &Path, error: BackupError) -> Failure {
     let path = path.to_owned();
-    match error {
-        BackupError::Exists { .. } => Failure::Write { path, cause: io::ErrorKind::AlreadyExists.into() },
-        BackupError::Write { cause, .. } => Failure::Write { path, cause },
-        other => other.into(),
+    if let BackupError::Exists { .. } = error {
+        return Failure::Write { path, cause: io::ErrorKind::AlreadyExists.into() };
     }
+    if let BackupError::Write { cause, .. } = error {
+        return Failure::Write { path, cause };
+    }
+    error.into()
 }
 
 /// Writes the invitation: text, or a picture if the name of the file says so.

@@ -120,12 +120,12 @@ async fn redactor(session: &Session, request: &Log) -> Result<Redactor, Failure>
 
 /// What nobody can look for would be shown to whoever is shown the log.
 fn unknown_secrets(name: &ServiceName, failure: Failure) -> Failure {
-    match failure {
-        Failure::Refused { because: Refusal::NotAllowed, .. } => Failure::Refused {
-            message: tr!("the passwords of \"{name}\" are not for you to know, and may be in its log", name),
-            hint: Some(tr!("Add --unredacted to see it nonetheless, and mind to whom you show it")),
-            because: Refusal::NotAllowed,
-        },
-        failure => failure,
+    if !matches!(failure, Failure::Refused { because: Refusal::NotAllowed, .. }) {
+        return failure;
+    }
+    Failure::Refused {
+        message: tr!("the passwords of \"{name}\" are not for you to know, and may be in its log", name),
+        hint: Some(tr!("Add --unredacted to see it nonetheless, and mind to whom you show it")),
+        because: Refusal::NotAllowed,
     }
 }
