@@ -15,7 +15,7 @@ use crate::bus::api::{CatalogProperties, OptionProperties, PublishOptions, Servi
 use crate::cli::args::{ExportSettings, ImportSettings};
 use crate::cli::ask;
 use crate::cli::backup::{BackupError, NewFile};
-use crate::cli::error::{Act, Failure};
+use crate::cli::error::{Act, Failure, Refusal};
 use crate::cli::output::{Form, print, print_line};
 use crate::cli::session::Session;
 pub(super) use crate::cli::settings::error::SettingsError;
@@ -71,8 +71,11 @@ pub(super) async fn import(session: &Session, request: ImportSettings, form: For
         return print(&steps, form);
     }
     confirm(&steps, request.yes).await?;
-    for step in &steps {
-        carry_out(session, step).await?;
+    for (done, step) in steps.iter().enumerate() {
+        if let Err(failure) = carry_out(session, step).await {
+            print(&steps.get(..done).unwrap_or_default(), form)?;
+            return Err(half_done(done, failure));
+        }
         tell(step);
     }
     let left = services.keys().filter(|name| !settings.services.keys().any(|known| known.as_str() == *name)).count();
@@ -193,6 +196,17 @@ async fn carry_out(session: &Session, step: &Step) -> Result<(), Failure> {
         Step::Disable { service } => session.answer(manager.disable(service)).await.map(drop),
     };
     Ok(done?)
+}
+
+/// What was done before something failed stays done, and is no mistake on the command line.
+fn half_done(done: usize, mut failure: Failure) -> Failure {
+    if done > 0 {
+        say(&tr!("Only some of it is done, as printed. Importing it again goes on from there."));
+        if let Failure::Refused { because, .. } = &mut failure {
+            *because = Refusal::Failed;
+        }
+    }
+    failure
 }
 
 fn tell(step: &Step) {

@@ -140,3 +140,15 @@ fn an_invitation_that_can_not_be_written_lets_nobody_in() {
     let clients = controller.cli(["client", "list", "web"]).succeeded().stdout;
     assert!(!clients.contains("mallory"), "{clients}");
 }
+
+#[test]
+fn settings_that_are_refused_half_way_say_what_is_done() {
+    let controller = simulated();
+    let settings = tempfile::NamedTempFile::new().unwrap();
+    let text = "version = 1\n[services.a]\nports = [\"80:1\"]\n[services.a.options]\nmax-streams = 0\n";
+    std::fs::write(settings.path(), text).unwrap();
+    let path = settings.path().to_str().unwrap();
+    let answer = controller.cli(["import-settings", path, "--yes", "--json"]);
+    assert_eq!(answer.code, Some(1), "{answer:?}");
+    assert!(answer.stdout.contains("publish") && answer.stderr.contains("goes on from there"), "{answer:?}");
+}
