@@ -70,7 +70,12 @@ pub(super) async fn doctor(bus: Option<BusAddress>, form: Form) -> Result<(), Fa
     let mut findings: Vec<Finding> = findings.into_iter().map(|finding| finding.redacted(&redactor)).collect();
     // The worst where a terminal ends.
     findings.sort_by_key(|finding| finding.severity);
-    print(&findings, form)?;
+    if let Err(failure) = print(&findings, form)
+        // Who has read enough of them still learns how it is by the exit code.
+        && !failure.is_of_closed_pipe()
+    {
+        return Err(failure);
+    }
     drop(english);
     conclude(&findings)
 }

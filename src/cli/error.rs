@@ -197,13 +197,17 @@ impl Failure {
     /// Tells standard error, and gives the exit code.
     pub(super) fn tell(self) -> ExitCode {
         // Who closed the pipe has read enough.
-        if let Self::Print(cause) = &self
-            && cause.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
-        {
+        if self.is_of_closed_pipe() {
             return ExitCode::SUCCESS;
         }
         crate::errors::report(&self, self.hint().as_deref());
         self.exit().into()
+    }
+
+    /// Whether nobody reads any more what is printed.
+    pub(super) fn is_of_closed_pipe(&self) -> bool {
+        let is_closed = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
+        matches!(self, Self::Print(cause) if cause.downcast_ref::<io::Error>().is_some_and(is_closed))
     }
 
     const fn exit(&self) -> Exit {

@@ -279,3 +279,14 @@ fn the_exit_codes_are_those_that_help_lists() {
         assert!(table.lines().any(|line| line.starts_with(&row)), "{table}");
     }
 }
+
+#[test]
+fn the_doctor_says_how_it_is_also_where_nobody_reads_the_findings() {
+    let controller = controller();
+    let whole = controller.cli(["doctor"]).code;
+    assert_ne!(whole, Some(0), "there is no Tor");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = controller.cli_command(["doctor"]).stdout(writer).status().unwrap();
+    assert_eq!(status.code(), whole);
+}
