@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! `tails-server invite`
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
 
 use serde::Serialize;
@@ -155,7 +155,7 @@ fn begin(path: &Path) -> Result<NewFile, Failure> {
 fn not_written(path: &Path, error: BackupError) -> Failure {
     let path = path.to_owned();
     if let BackupError::Exists { .. } = error {
-        return Failure::Write { path, cause: io::ErrorKind::AlreadyExists.into() };
+        return Failure::Write { path, cause: rustix::io::Errno::EXIST.into() };
     }
     if let BackupError::Write { cause, .. } = error {
         return Failure::Write { path, cause };
