@@ -492,6 +492,7 @@ impl Verb {
             | Self::Lint(_)
             | Self::New(_)
             | Self::Watch
+            | Self::Hook { .. }
             | Self::Completions(_)
             | Self::Help { .. } => false,
         }

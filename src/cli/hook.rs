@@ -20,8 +20,8 @@ pub(super) async fn tell(bus: Option<BusAddress>, event: Event) -> Result<(), Fa
         let connection = session.manager.inner().connection();
         let hooks = HooksProxy::builder(connection).cache_properties(CacheProperties::No).build().await?;
         match event {
-            Event::TorIsUp => hooks.tor_is_up().await?,
-            Event::TorIsLost => hooks.tor_is_lost().await?,
+            Event::TorIsUp => session.answer(hooks.tor_is_up()).await?,
+            Event::TorIsLost => session.answer(hooks.tor_is_lost()).await?,
         }
         Ok(())
     };
