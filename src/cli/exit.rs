@@ -37,7 +37,7 @@ impl Exit {
             Self::Failed => "it did not work out",
             Self::Senseless => "the command makes no sense",
             Self::Unknown => "there is no such service, client, or whatever was named",
-            Self::NoAnswer => "the controller does not answer",
+            Self::NoAnswer => "the controller does not answer, or you may not ask it for that",
             Self::NotYet => {
                 "not published in the time given, not reachable yet, not certain that an access has ended, an option not in \
                  force yet, or interrupted"

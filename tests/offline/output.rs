@@ -266,7 +266,7 @@ fn the_exit_codes_are_those_that_help_lists() {
         (1, "it did not work out", failed),
         (2, "the command makes no sense", controller.cli(["publish", "0"])),
         (3, "there is no such service", controller.cli(["status", "mumble"])),
-        (4, "the controller does not answer", nobody),
+        (4, "the controller does not answer, or you may not ask it for that", nobody),
         (
             5,
             "not published in the time given, not reachable yet",

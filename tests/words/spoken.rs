@@ -251,7 +251,7 @@ fn backups_and_settings_are_told_of_in_german() {
     for (arguments, code, words) in [
         (&["publish", "80:1", "--name", "web", "--wait"][..], 0, "Der Dienst übersteht Neustarts von Tor"),
         (&["backup", &backup, with[0], with[1]], 0, "Bewahren Sie beide getrennt auf."),
-        (&["backup", &backup, with[0], with[1]], 2, "Keine Sicherung wird überschrieben"),
+        (&["backup", &backup, with[0], with[1]], 2, "Keine wird überschrieben"),
         (&["restore", &backup, with[0], with[1], "--dry-run"], 0, "= web: ist hier so wie in der Sicherung\n"),
         (&["restore", &backup, with[0], "/nonexistent/file"], 1, "deren erste Zeile die Passphrase ist"),
         (&["restore", &passphrase, with[0], with[1]], 1, "ist keine Sicherung von Tails Server"),
