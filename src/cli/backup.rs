@@ -170,7 +170,7 @@ async fn say_what_starts_no_more(
     if restored.is_empty() {
         return Ok(());
     }
-    let (_, _, services) = session.manager.overview().await?;
+    let (_, _, services) = session.answer(session.manager.overview()).await?;
     for item in restored {
         if item.kind == "service" && services.get(&item.name).is_some_and(|service| !service.autostart) {
             say(&tr!(

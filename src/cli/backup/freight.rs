@@ -272,7 +272,9 @@ impl Freight {
         }
         let needed = self.loads.values().map(|load| load.contents.bytes).fold(0, u64::saturating_add);
         let mut meter = Meter::new();
-        meter.begin(tr!("unpacking the data"), needed);
+        if needed > 0 {
+            meter.begin(tr!("unpacking the data"), needed);
+        }
         let stop = meter.stop();
         let file = request.file.clone();
         let declared: Vec<_> = self.loads.values().map(|load| load.contents.declared(&load.name)).collect();
