@@ -34,6 +34,8 @@ const FORBIDDEN: &[&str] = &[
     "/proc",
     "/root",
     "/run/systemd",
+    "/run/tails-server",
+    "/run/tails-server-helper",
     "/run/tor",
     "/sbin",
     "/sys",
@@ -42,6 +44,8 @@ const FORBIDDEN: &[&str] = &[
     "/var/lib/dpkg",
     "/var/lib/systemd",
     "/var/lib/tails-server",
+    "/var/lib/tails-server-data",
+    "/var/lib/tails-server-helper",
     "/var/lib/tor",
     "/var/tmp",
 ];
