@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -195,14 +196,25 @@ fn what_is_interrupted_otherwise_has_a_last_word_too() {
     }
 }
 
-#[test]
-fn ctrl_c_while_a_service_is_withdrawn_says_that_it_goes_on() {
+/// A controller with a published service "web", and a Tor that answers nothing from a moment on.
+struct Silent {
+    controller: Controller,
+    _site: Website,
+    _tor: Peer,
+    _place: tempfile::TempDir,
+}
+
+/// Until such a command comes; then it is told, once.
+fn published_until(is_last: fn(&str) -> bool) -> (Silent, Receiver<()>) {
     let place = tempfile::Builder::new().prefix("ts-").tempdir().unwrap();
     let socket = place.path().join("control");
-    let _tor = Peer::start(&socket, |stream| {
+    let (tell, told) = channel();
+    let tor = Peer::start(&socket, move |stream| {
         obey(stream, |command, stream| {
-            let is_last = command.starts_with("DEL_ONION");
+            let is_last = is_last(command);
             if is_last {
+                // Not every test waits for it.
+                let _ = tell.send(());
                 be_silent(stream);
             }
             !is_last
@@ -212,7 +224,14 @@ fn ctrl_c_while_a_service_is_withdrawn_says_that_it_goes_on() {
     controller.start();
     let site = Website::start("page").unwrap();
     controller.publish("web", &[&format!("80:{}", site.port())], &[]);
-    let mut waiting = Terminal::start(&controller, 80, &[], "disable web");
+    (Silent { controller, _site: site, _tor: tor, _place: place }, told)
+}
+
+#[test]
+fn ctrl_c_while_a_service_is_withdrawn_says_that_it_goes_on() {
+    let (silent, _) = published_until(|command| command.starts_with("DEL_ONION"));
+    let controller = &silent.controller;
+    let mut waiting = Terminal::start(controller, 80, &[], "disable web");
     waiting.wait_for("web: stopping");
     waiting.press(b"\x03");
     let (code, seen) = waiting.end();
@@ -226,25 +245,11 @@ fn ctrl_c_while_a_service_is_withdrawn_says_that_it_goes_on() {
 
 #[test]
 fn ctrl_c_ends_what_follows_a_wait_too() {
-    let place = tempfile::Builder::new().prefix("ts-").tempdir().unwrap();
-    let socket = place.path().join("control");
-    let _tor = Peer::start(&socket, |stream| {
-        obey(stream, |command, stream| {
-            let is_last = command.starts_with("HSFETCH") || command.contains("socks");
-            if is_last {
-                be_silent(stream);
-            }
-            !is_last
-        });
-    });
-    let mut controller = Controller::new(format!("unix:{}", socket.display()));
-    controller.start();
-    let site = Website::start("page").unwrap();
-    controller.publish("web", &[&format!("80:{}", site.port())], &[]);
-    let mut command = controller.cli_command(["check", "web", "--wait"]);
+    let (silent, falls_silent) = published_until(|command| command.starts_with("HSFETCH") || command.contains("socks"));
+    let mut command = silent.controller.cli_command(["check", "web", "--wait"]);
     let mut checking = Process::start(command.stderr(Stdio::null()));
-    // It is asked about once it is published: a moment later it waits for what the network answers.
-    std::thread::sleep(std::time::Duration::from_secs(2));
+    // It is published, and the wait for that is over: from here on it waits for what the network answers.
+    falls_silent.recv_timeout(PATIENCE).expect("Tor is asked");
     assert!(checking.0.try_wait().unwrap().is_none(), "it waits");
     checking.signal(Signal::TERM);
     let (status, after) = checking.end();

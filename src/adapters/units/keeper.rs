@@ -58,6 +58,7 @@ pub(super) struct Hosted {
 
 pub(super) struct Keeper {
     places: Arc<UnitsPlaces>,
+    /// Those that a descriptor says something about, as it is offered.
     described: watch::Receiver<Described>,
     /// Those and, since this connection began, what else the helper has left something of.
     services: BTreeMap<ServiceName, Hosted>,

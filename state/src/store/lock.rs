@@ -36,9 +36,7 @@ impl DirectoryLock {
             Err(TryLockError::Error(cause)) => Err(failed(cause)),
         }
     }
-}
 
-impl DirectoryLock {
     /// The file system that it is on.
     pub(super) fn device(&self) -> std::io::Result<Device> {
         Device::of(&self.0)
