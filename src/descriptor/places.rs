@@ -11,45 +11,6 @@ use super::names::InvalidText;
 use super::read::{Read, Toml, text};
 use crate::descriptor::finding::{Findings, Rule};
 
-/// What is the system's, a person's or Tor's, and never a service's: the path itself, and all below it.
-const FORBIDDEN: &[&str] = &[
-    "/bin",
-    "/boot",
-    "/dev",
-    "/etc/apt",
-    "/etc/gshadow",
-    "/etc/passwd",
-    "/etc/group",
-    "/etc/pam.d",
-    "/etc/polkit-1",
-    "/etc/shadow",
-    "/etc/sudoers",
-    "/etc/sudoers.d",
-    "/etc/systemd",
-    "/etc/tails-server",
-    "/etc/tor",
-    "/home",
-    "/lib",
-    "/live",
-    "/proc",
-    "/root",
-    "/run/systemd",
-    "/run/tails-server",
-    "/run/tails-server-helper",
-    "/run/tor",
-    "/sbin",
-    "/sys",
-    "/tmp",
-    "/usr",
-    "/var/lib/dpkg",
-    "/var/lib/systemd",
-    "/var/lib/tails-server",
-    "/var/lib/tails-server-data",
-    "/var/lib/tails-server-helper",
-    "/var/lib/tor",
-    "/var/tmp",
-];
-
 /// What is too much for one service, while what is in it may be a service's.
 const TOO_MUCH: &[&str] =
     &["/", "/etc", "/media", "/mnt", "/opt", "/run", "/srv", "/var", "/var/cache", "/var/lib", "/var/log", "/var/www"];
@@ -73,6 +34,45 @@ fn check_plain(text: &str) -> Result<(), InvalidText> {
 pub struct ServicePath(String);
 
 impl ServicePath {
+    /// What is the system's, a person's or Tor's, and never a service's: the path itself, and all below it.
+    pub const FORBIDDEN: &'static [&'static str] = &[
+        "/bin",
+        "/boot",
+        "/dev",
+        "/etc/apt",
+        "/etc/gshadow",
+        "/etc/passwd",
+        "/etc/group",
+        "/etc/pam.d",
+        "/etc/polkit-1",
+        "/etc/shadow",
+        "/etc/sudoers",
+        "/etc/sudoers.d",
+        "/etc/systemd",
+        "/etc/tails-server",
+        "/etc/tor",
+        "/home",
+        "/lib",
+        "/live",
+        "/proc",
+        "/root",
+        "/run/systemd",
+        "/run/tails-server",
+        "/run/tails-server-helper",
+        "/run/tor",
+        "/sbin",
+        "/sys",
+        "/tmp",
+        "/usr",
+        "/var/lib/dpkg",
+        "/var/lib/systemd",
+        "/var/lib/tails-server",
+        "/var/lib/tails-server-data",
+        "/var/lib/tails-server-helper",
+        "/var/lib/tor",
+        "/var/tmp",
+    ];
+
     /// As text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -112,7 +112,7 @@ impl Read for ServicePath {
             return None;
         }
         let path = Path::new(&text);
-        if let Some(owner) = FORBIDDEN.iter().find(|forbidden| path.starts_with(forbidden)) {
+        if let Some(owner) = Self::FORBIDDEN.iter().find(|forbidden| path.starts_with(forbidden)) {
             findings.tell(Rule::PathForbidden, &value.span(), format!("{owner} does not belong to a service"));
             return None;
         }

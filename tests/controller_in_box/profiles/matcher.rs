@@ -3,17 +3,23 @@
 
 use std::collections::BTreeMap;
 
-/// The rules for files of one profile.
+/// The rules for files of one profile, with all alternatives written out.
+#[derive(Default)]
 pub(super) struct Profile {
-    /// What may be done, and where, with all alternatives written out.
-    rules: Vec<(String, Vec<String>)>,
+    allowed: Vec<Rule>,
+    /// These count more.
+    denied: Vec<Rule>,
 }
 
+/// What may be done, and where.
+type Rule = (String, Vec<String>);
+
 impl Profile {
-    /// Reads what `apparmor_parser --preprocess` prints.
-    pub(super) fn parse(text: &str) -> Self {
+    /// Reads the profiles, by their names, of what `apparmor_parser --preprocess` prints.
+    pub(super) fn parse(text: &str) -> BTreeMap<String, Self> {
         let mut variables: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        let mut rules = Vec::new();
+        let mut profiles: BTreeMap<String, Self> = BTreeMap::new();
+        let mut current = None;
         for line in text.lines().map(str::trim) {
             if let Some((name, values)) = line.strip_prefix("@{").and_then(|rest| rest.split_once('}'))
                 && let Some(values) = values.trim_start().trim_start_matches('+').strip_prefix('=')
@@ -21,27 +27,35 @@ impl Profile {
                 variables.entry(name).or_default().extend(values.split_whitespace());
                 continue;
             }
-            let rule = line.strip_suffix(',').unwrap_or_default();
-            assert!(!rule.starts_with("deny") || rule.contains("ptrace"), "nobody can read this: {line}");
-            let words: Vec<&str> = rule.strip_prefix("owner").unwrap_or(rule).split_whitespace().collect();
-            if let [path, may] = words.as_slice()
+            if let Some(name) = line.strip_prefix("profile ").and_then(|rest| rest.split_whitespace().next()) {
+                current = Some(profiles.entry(name.to_owned()).or_default());
+            }
+            let words: Vec<&str> = line.strip_suffix(',').unwrap_or_default().split_whitespace().collect();
+            let words: Vec<&str> = words.into_iter().skip_while(|word| matches!(*word, "audit" | "owner")).collect();
+            let (is_denied, words) = match words.as_slice() {
+                ["deny", rest @ ..] => (true, rest),
+                all => (false, all),
+            };
+            if let [path, may] = words
                 && (path.starts_with('/') || path.starts_with("@{"))
+                && let Some(profile) = current.as_deref_mut()
             {
-                rules.push(((*may).to_owned(), (*path).to_owned()));
+                let rules = if is_denied { &mut profile.denied } else { &mut profile.allowed };
+                rules.push(((*may).to_owned(), alternatives(&substituted(path, &variables))));
             }
         }
-        assert!(rules.len() > 10, "{text}");
-        let written_out = |(may, path): (String, String)| (may, alternatives(&substituted(&path, &variables)));
-        Self { rules: rules.into_iter().map(written_out).collect() }
+        assert!(!profiles.is_empty() && profiles.values().all(|profile| profile.allowed.len() > 10), "{text}");
+        profiles
     }
 
     /// Whether all of this may be done there.
     pub(super) fn allows(&self, path: &str, needs: &str) -> bool {
-        needs.chars().all(|need| {
-            self.rules.iter().any(|(may, globs)| {
+        let has = |rules: &[Rule], need: char| {
+            rules.iter().any(|(may, globs)| {
                 may.contains(need) && globs.iter().any(|glob| is_match(glob.as_bytes(), path.as_bytes()))
             })
-        })
+        };
+        needs.chars().all(|need| has(&self.allowed, need) && !has(&self.denied, need))
     }
 }
 

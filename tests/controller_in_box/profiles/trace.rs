@@ -14,8 +14,13 @@ pub(super) struct Access {
     pub(super) needs: String,
 }
 
-/// All that programs with a profile have done with success.
-pub(super) fn read(text: &str, profiles: &[(&str, Profile)]) -> Vec<(String, Access)> {
+/// All that programs with a profile have done with success, by the name of the profile. `entered` tells it of a program that is
+/// run, by its path and the words of the call.
+pub(super) fn read(
+    text: &str,
+    profiles: &BTreeMap<String, Profile>,
+    entered: impl Fn(&str, &str) -> Option<String>,
+) -> BTreeSet<(String, Access)> {
     let lines = joined(text);
     let mut parents = BTreeMap::new();
     for (process, call) in &lines {
@@ -36,18 +41,19 @@ pub(super) fn read(text: &str, profiles: &[(&str, Profile)]) -> Vec<(String, Acc
         }
         if call.starts_with("execve(") {
             let program = resolved(quoted(words).first().unwrap());
-            let entered = profiles.iter().find(|(path, _)| *path == program).map(|(path, _)| (*path).to_owned());
-            if entered.is_none()
-                && let Some(current) = now
-            {
-                used.insert((current.clone(), Access { path: program, needs: String::from("x") }));
+            if let Some(name) = entered(&program, words) {
+                *now = Some(name);
+            } else if let Some(current) = now.clone() {
+                // A program stays in the profile, or is left alone.
+                let stays = profiles[&current].allows(&program, "i");
+                used.insert((current, Access { path: program, needs: String::from("x") }));
+                *now = now.take().filter(|_| stays);
             }
-            *now = entered;
         } else if let Some(current) = now {
             used.extend(accesses(words, result).into_iter().map(|access| (current.clone(), access)));
         }
     }
-    used.into_iter().collect()
+    used
 }
 
 /// Each call whole: a call that others came in between of is written in two parts.
