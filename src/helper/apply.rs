@@ -36,6 +36,7 @@ pub(super) fn apply(work: &mut Work) -> Result<Told, Error> {
     mounts::ensure_whole(work.name.as_str())?;
     let wishes = read_wishes(&descriptor)?;
     packages::require(&descriptor.install)?;
+    firewall::require(&descriptor, wishes.access)?;
     let unit = units::choose(&descriptor)?;
     let is_running = match &unit {
         Some(unit) => check_ours(unit, work)?,

@@ -68,6 +68,10 @@ pub(super) enum Error {
     Start { unit: String, reason: String },
     #[error("{0} is not there, though its package is installed")]
     NoUnit(String),
+    #[error("{0} is masked: an administrator has it never start")]
+    Masked(String),
+    #[error("{wish} has no effect on this system, which has no nftables")]
+    NoFirewall { wish: &'static str, back: &'static str },
     #[error("cannot make the key pair \"{name}\"")]
     KeyPair {
         name: String,
@@ -134,6 +138,10 @@ impl Error {
             Self::Foreign(unit) => format!("Stop it with `systemctl disable --now {unit}`, and try again"),
             Self::Start { unit, .. } => format!("See `journalctl --unit {unit}`"),
             Self::NoUnit(_) => "See whether the descriptor names the unit of this release".to_owned(),
+            Self::Masked(unit) => format!("Let it start, if it may: sudo systemctl unmask {unit}"),
+            Self::NoFirewall { back, .. } => {
+                format!("Install it: sudo apt install nftables. Or do without: set {back} of the service")
+            }
             Self::KeyPair { .. } => "See whether the disk is writable and not full".to_owned(),
             Self::NoAddress => "Publish the service first".to_owned(),
             Self::Bug(_) => "Report it, with the journal of this unit".to_owned(),

@@ -68,6 +68,21 @@ impl Backend {
     }
 }
 
+/// Refuses what can not be enforced here: a server that people believe closed must not be open.
+pub(super) fn require(service: &ServiceDescriptor, access: Access) -> Result<(), Error> {
+    let has_port = service.port.iter().any(|port| matches!(port.target.value, Target::Tcp(_)));
+    if !has_port || Backend::of_this_system() != Backend::None {
+        return Ok(());
+    }
+    match access {
+        Access { localhost: false, .. } => {
+            Err(Error::NoFirewall { wish: "allow-localhost off", back: "allow-localhost on" })
+        }
+        Access { lan: true, .. } => Err(Error::NoFirewall { wish: "allow-lan on", back: "allow-lan off" }),
+        Access { localhost: true, lan: false } => Ok(()),
+    }
+}
+
 /// Makes the rules of a service what people wish; what of it can not be enforced here.
 pub(super) fn open(state: &Directory, service: &ServiceDescriptor, access: Access) -> Result<Vec<String>, Error> {
     let ports = service.port.iter().filter_map(|port| match &port.target.value {
@@ -135,16 +150,11 @@ fn load(backend: Backend) -> Result<(), Error> {
 /// What people should know of their wishes here.
 fn unheeded(backend: Backend, access: Access) -> Vec<String> {
     match backend {
-        Backend::Nft => Vec::new(),
         Backend::Tails if access.localhost => {
             vec!["in Tails, allow-localhost opens nothing: Tails lets nobody but Tor and the user of the desktop connect".to_owned()]
         }
-        Backend::Tails => Vec::new(),
-        Backend::None => {
-            let unheeded = [(access.lan, "allow-lan"), (!access.localhost, "allow-localhost off")];
-            let note = |what| format!("this system has no nftables: {what} has no effect");
-            unheeded.into_iter().filter(|(wished, _)| *wished).map(|(_, what)| note(what)).collect()
-        }
+        // Where there is nothing, it was refused.
+        Backend::Nft | Backend::Tails | Backend::None => Vec::new(),
     }
 }
 

@@ -66,14 +66,16 @@ pub(super) fn choose(descriptor: &ServiceDescriptor) -> Result<Option<Chosen<'_>
     if provided.is_some() {
         return Ok(names.next().map(|name| Chosen { name, provided }));
     }
-    let mut first = None;
+    let (mut first, mut masked) = (None, None);
     for name in names {
-        if State::of(&name)?.load == "loaded" {
-            return Ok(Some(Chosen { name, provided }));
+        match State::of(&name)?.load.as_str() {
+            "loaded" => return Ok(Some(Chosen { name, provided })),
+            // By no act of ours, or it would not have got here; a purge of ours leaves such masks, too.
+            "masked" => masked = masked.or(Some(name)),
+            _ => first = first.or(Some(name)),
         }
-        first.get_or_insert(name);
     }
-    Err(Error::NoUnit(first.unwrap_or_default()))
+    Err(masked.map_or_else(|| Error::NoUnit(first.unwrap_or_default()), Error::Masked))
 }
 
 /// Whether we have configured it since the last boot.

@@ -31,6 +31,36 @@ pub(crate) fn reached_from_lan(machine: &Machine) -> bool {
 }
 
 #[test]
+fn what_this_system_can_not_do_as_wished_is_refused_and_said() {
+    if !may_boot("what_this_system_can_not_do_as_wished_is_refused_and_said") {
+        return;
+    }
+    for release in Release::ALL {
+        let Some(host) = Host::boot(release, Options::new()) else { continue };
+        host.done("install", SERVICE);
+        // It is only recommended.
+        host.run(&["mv", "/usr/sbin/nft", "/usr/sbin/nft.away"]);
+        for (option, value) in [("allow-localhost", false), ("allow-lan", true)] {
+            host.wish(SERVICE, &wish(&[(option, json!(value))]));
+            let told = host.refused("apply", SERVICE);
+            assert!(told.starts_with(option) && told.contains("no nftables"), "{release}: {told}");
+            assert_eq!(host.listening(), [""; 0], "{release}");
+        }
+        host.wish(SERVICE, &wish(&[]));
+        host.done("apply", SERVICE);
+        host.done("withdraw", SERVICE);
+
+        host.run(&["systemctl", "mask", UNIT]);
+        let told = host.refused("apply", SERVICE);
+        assert!(told.starts_with("ngircd.service is masked"), "{release}: {told}");
+        let hint = host.outcome(SERVICE)["hint"].to_string();
+        assert!(hint.contains("sudo systemctl unmask ngircd.service"), "{release}: {hint}");
+        host.run(&["systemctl", "unmask", UNIT]);
+        host.done("apply", SERVICE);
+    }
+}
+
+#[test]
 fn the_lan_and_this_computer_reach_a_server_as_long_as_people_wish() {
     if !may_boot("the_lan_and_this_computer_reach_a_server_as_long_as_people_wish") {
         return;
