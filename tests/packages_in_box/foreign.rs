@@ -4,7 +4,7 @@
 use tails_box::{Release, may_boot};
 
 use crate::package;
-use crate::system::{OLD, SOURCE, System, UNIT};
+use crate::system::{NEW, OLD, SOURCE, System, UNIT};
 
 /// The controller on the bus.
 const NAME: &str = "org.boum.tails.Server1";
@@ -46,6 +46,36 @@ fn the_package_takes_over_what_came_from_source_and_the_source_leaves_the_packag
         assert_eq!(system.address("kept"), address, "{release}");
         system.run(&["systemctl", "is-enabled", UNIT]);
     }
+}
+
+#[test]
+fn an_upgrade_that_was_cut_off_is_mended_or_removed_and_leaves_nothing_open() {
+    if !may_boot("an_upgrade_that_was_cut_off_is_mended_or_removed_and_leaves_nothing_open") {
+        return;
+    }
+    let Some(system) = System::boot(Release::Trixie) else { return };
+    system.apt(&["install", OLD]);
+    for name in ["ngircd", "sftp"] {
+        system.cli(&["enable", name]);
+    }
+    system.wait_for_state("sftp", "waiting-for-tor");
+    let address = system.address("sftp");
+    system.run(&["dpkg", "--unpack", NEW]);
+    system.run(&["dpkg", "--configure", "--pending"]);
+    system.wait_for_state("sftp", "waiting-for-tor");
+    assert_eq!(system.address("sftp"), address);
+    let spare = "/var/lib/tails-server-helper/.spare";
+    assert!(!system.told(&["test", "-e", spare]).0);
+
+    // dpkg calls no prerm for what is only unpacked.
+    system.run(&["dpkg", "--unpack", NEW]);
+    system.apt(&["purge", "tails-server"]);
+    assert!(!system.is_active(UNIT), "{}", system.log());
+    assert_eq!(system.listening(), [""; 0]);
+    assert!(!system.told(&["pgrep", "tails-server"]).0);
+    let left = ["find", "/etc", "/run/systemd/system", "/srv/tails-sftp", "/var/lib", "-name", "*tails-s*"];
+    let (_, left) = system.told(&left);
+    assert!(!left.contains("/var/lib/tails-s") && !left.contains("50-tails-server"), "{left}");
 }
 
 /// A service that can not be withdrawn runs on: then the package has to stay, and go on.
