@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! What was done for a service and has to be undone: written down before it is done, and kept over a reboot.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -171,8 +172,17 @@ impl Ledger {
         // What still has something in it is tried again the next time.
         let left = self.entries.scaffold.iter().filter(|path| !is_missing(path).unwrap_or(false));
         self.entries.scaffold = left.cloned().collect();
-        self.save()
+        match self.save() {
+            // Then more stands in it than there is, and looking for that costs the next run nothing. A server is withdrawn
+            // also on a full disk.
+            Err(Error::File { cause, .. }) if is_full(&cause) => Ok(()),
+            saved => saved,
+        }
     }
+}
+
+fn is_full(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// How long something stays.

@@ -49,6 +49,29 @@ impl Host {
 }
 
 #[test]
+fn a_full_disk_keeps_no_server_from_being_withdrawn() {
+    if !may_boot("a_full_disk_keeps_no_server_from_being_withdrawn") {
+        return;
+    }
+    // All that Tails has below /var/lib is in memory, and there root has nothing in reserve.
+    let fill = "mkdir /run/small && mount -t tmpfs -o size=64k tmpfs /run/small
+        cp -a /var/lib/tails-server-helper/. /run/small/ && mount --bind /run/small /var/lib/tails-server-helper
+        chmod 0700 /run/small && ! cat /dev/zero > /run/small/.full";
+    let Some(host) = Host::boot(Release::Trixie, Options::new()) else { return };
+    host.done("install", "sftp");
+    host.wish("sftp", &wishes("sftp", json!({ "password": "abc" })));
+    host.done("apply", "sftp");
+    host.wait_listening("127.0.0.1:22000");
+    host.run(&["sh", "-c", fill]);
+    host.done("withdraw", "sftp");
+    assert_eq!(host.listening(), [""; 0]);
+    host.run(&["rm", "/run/small/.full"]);
+    // What stands in the ledger is gone already, and that is no mistake.
+    host.done("apply", "sftp");
+    host.wait_listening("127.0.0.1:22000");
+}
+
+#[test]
 fn what_a_power_cut_has_left_of_an_installation_is_not_used_but_mended() {
     if !may_boot("what_a_power_cut_has_left_of_an_installation_is_not_used_but_mended") {
         return;
