@@ -19,6 +19,8 @@ use crate::system::{PATIENCE, System, TOR, UNIT};
 
 /// Tails' own target, and the hook that tells the controller of it.
 const TARGET: &str = "tails-tor-has-bootstrapped.target";
+const WAIT: &str = "tails-wait-until-tor-has-bootstrapped.service";
+const FLAG_FILE: &str = "tails-tor-has-bootstrapped-flag-file.service";
 const HOOK: &str = "tails-server-tor-hook.service";
 const TORRC: &str = "/etc/tor/torrc";
 /// As Tails has it, as far as it matters here.
@@ -112,7 +114,9 @@ impl Tails {
         system.machine.write(TORRC, TORRC_OF_TAILS).unwrap();
         system.run(&["systemctl", "daemon-reload"]);
         let tails = Self { system };
-        tails.run(&["systemctl", "enable", "ferm.service", "tails-tor-has-bootstrapped-flag-file.service"]);
+        tails.run(&["systemctl", "enable", "ferm.service", TARGET, WAIT, FLAG_FILE]);
+        // A network that comes up starts it, and nothing else.
+        tails.run(&["systemctl", "disable", "--quiet", "tor.service"]);
         tails.hook(Hook::Enabled);
         tails.run(&["systemctl", "start", "ferm.service"]);
         tails.run(&["systemctl", "start", UNIT]);

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tails_box::{may_boot, wait_until};
 
-use super::Tails;
+use super::{Tails, WAIT};
 use crate::system::{PATIENCE, TOR};
 
 const SERVICE: &str = "ngircd";
@@ -20,7 +20,9 @@ fn every_boot_ends_with_the_service_running_and_waiting_for_tor_with_no_login_an
     }
     let Some(mut tails) = Tails::boot() else { return };
     let rounds = env::var("TAILS_BOOTS").map_or(FEW, |rounds| rounds.parse().unwrap());
-    tails.run(&["systemctl", "enable", "--quiet", "unlocked.service", TOR]);
+    tails.run(&["systemctl", "enable", "--quiet", "unlocked.service", "tor.service", TOR]);
+    // In Tails a network starts Tor. Here the boot does, and would not end before Tor has bootstrapped.
+    tails.run(&["systemctl", "disable", "--quiet", WAIT]);
     tails.cli(&["enable", SERVICE]);
     for option in ["persistence", "autostart"] {
         tails.cli(&["set-option", SERVICE, option, "on"]);

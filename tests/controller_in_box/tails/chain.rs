@@ -43,6 +43,7 @@ fn the_chain_of_tails_ends_in_a_published_service_once_and_never_early() {
 
     // The network comes up, and Tor is restarted; it waits until Tor Connection lets it onto the network.
     tails.network("up");
+    assert_eq!(wait_for_life(&tails, 0), 1, "no network, no Tor");
     assert_eq!(tails.state(SERVICE), "waiting-for-tor");
     assert!(tails.lives().last().unwrap().added().is_empty());
     tails.run(&["tor-connection", "connect"]);

@@ -55,7 +55,6 @@ fn restart(tails: &Tails, address: &str) -> (f64, f64) {
     // The pauses between two looks grow; nothing tells when they are long.
     thread::sleep(TOR_IS_AWAY);
     tails.run(&["systemctl", "start", TOR]);
-    tails.run(&["systemctl", "--no-block", "restart", TARGET]);
     wait_for_life(tails, before);
     published_as("web", tails, address);
     let lives = tails.lives();

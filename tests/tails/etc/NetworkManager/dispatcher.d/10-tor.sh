@@ -5,7 +5,6 @@
 case "$2" in
 up)
     systemctl restart tor@default.service
-    systemctl --no-block restart tails-tor-has-bootstrapped.target
     ;;
 down)
     systemctl --no-block stop tails-tor-has-bootstrapped.target
