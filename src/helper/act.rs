@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! One act on one service, from the command line to what is told.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -147,6 +148,10 @@ fn act(act: Act, name: &ServiceName) -> Result<(), Error> {
 
 fn tell(report: &Report, result: Result<super::report::Told, Error>) -> Result<(), Error> {
     report.end(&result)?;
+    for note in result.iter().flat_map(|told| &told.notes) {
+        // The controller has no place for them. Where standard error is gone, there is nobody to tell.
+        let _ = writeln!(std::io::stderr(), "{note}");
+    }
     result.map(drop)
 }
 

@@ -330,6 +330,11 @@ fn what_a_server_has_gone_on_with_is_kept_and_what_was_kept_before_is_not_lost()
     assert_eq!(see(), "first\nmeanwhile\n");
     let before = befores();
     assert!(told["message"].as_str().unwrap().contains(before.trim()), "{told} {before}");
+    // The controller tells nobody: people find it in the journal.
+    let journal = || host.machine.journal().unwrap();
+    let told =
+        wait_until(PATIENCE, || journal().contains(&format!("kept before are in {}", before.trim())).then_some(()));
+    assert!(told.is_some(), "{}", journal());
     assert_eq!(host.run(&["cat", &format!("{}/note", before.trim())]), "first\nkept\n");
     // A crash just before the new copy had its name: the one before has another already.
     host.run(&["mv", &format!("{kept}/var=lib=tails-gobby"), &format!("{kept}/var=lib=tails-gobby.half")]);
