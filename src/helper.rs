@@ -19,6 +19,7 @@ mod ledger;
 mod locks;
 mod mounts;
 mod origin;
+mod owners;
 mod packages;
 mod places;
 mod program;

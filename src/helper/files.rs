@@ -54,6 +54,10 @@ impl Directory {
         if about.st_mode & 0o022 != 0 {
             return Err(Error::Unsafe { path: path.to_owned(), why: "others than root may write it" });
         }
+        // One of before, or of a volume, may be more open than it would be made.
+        if mode == 0o700 && about.st_mode & 0o077 != 0 {
+            fchmod(&directory.handle, Mode::RWXU).map_err(Error::file("close", path))?;
+        }
         Ok(directory)
     }
 

@@ -11,6 +11,7 @@ use super::error::Error;
 use super::files::{Directory, is_missing};
 use super::ledger::{Kind, Ledger};
 use super::origin;
+use super::owners;
 use super::places::KEPT;
 use super::program::{CP, run};
 use super::users::Owner;
@@ -59,23 +60,23 @@ impl<'a> Layout<'a> {
         within.unwrap_or_else(|| path.to_owned())
     }
 
-    /// Whether data has to be copied, for which the server has to be stopped.
+    /// Whether data has to be copied or given away, for which the server has to be stopped.
     pub(super) fn moves(&self) -> Result<bool, Error> {
         for kept in &self.directories {
-            if kept.is_to_be_copied()? {
+            if kept.is_to_be_copied()? || kept.is_of_others()? {
                 return Ok(true);
             }
         }
         Ok(false)
     }
 
-    /// Makes the directories. Those that become persistent take along what is in them.
+    /// Makes the directories. Those that become persistent take along what is in them, and what is kept belongs to the server.
     /// What people should know of it.
     pub(super) fn prepare(&self, service: &str, ledger: &mut Ledger) -> Result<Vec<String>, Error> {
         let mut notes = Vec::new();
         for kept in &self.directories {
             let Kept { persist, path, source, name } = kept;
-            let owner = Owner::find(persist.owner.as_str(), persist.group.as_str())?;
+            let owner = kept.owner()?;
             let mode = u32::from(persist.mode.bits());
             ledger.make_directory(path.as_path(), owner, mode, Kind::Data)?;
             let Some(source) = source else {
@@ -85,10 +86,12 @@ impl<'a> Layout<'a> {
                 }
                 continue;
             };
+            // Root's alone: whoever got the number that a server had, in another session, must not come to what it has written.
+            let all = Directory::ours(Path::new(KEPT), 0o700)?.enter(service, 0o700)?;
             if !kept.is_to_be_copied()? {
+                notes.extend(give(source, owner)?);
                 continue;
             }
-            let all = Directory::ours(Path::new(KEPT), 0o711)?.enter(service, 0o711)?;
             let half = source.with_extension("half");
             let half_name = half.file_name().and_then(|name| name.to_str()).ok_or(Error::Bug("no name"))?;
             all.remove_all(half_name)?;
@@ -104,6 +107,7 @@ impl<'a> Layout<'a> {
             }
             origin::note_kept(&all, name, path.as_path())?;
             all.rename(half_name, source)?;
+            notes.extend(give(source, owner)?);
         }
         Ok(notes)
     }
@@ -119,6 +123,17 @@ impl<'a> Layout<'a> {
 }
 
 impl Kept<'_> {
+    /// Whose it is on this computer, since the package is installed.
+    fn owner(&self) -> Result<Owner, Error> {
+        Owner::find(self.persist.owner.as_str(), self.persist.group.as_str())
+    }
+
+    /// Whether it was kept where the user of the server had another number.
+    fn is_of_others(&self) -> Result<bool, Error> {
+        let Some(source) = &self.source else { return Ok(false) };
+        owners::is_of_others(source, self.owner()?)
+    }
+
     /// Whether data become persistent: there are none yet, or the server has gone on with others.
     fn is_to_be_copied(&self) -> Result<bool, Error> {
         let Some(source) = &self.source else { return Ok(false) };
@@ -127,6 +142,13 @@ impl Kept<'_> {
         }
         origin::is_ahead(&Directory::parent(source)?, &self.name, self.path.as_path())
     }
+}
+
+/// Gives data to the user of their server; what people should know of it.
+fn give(source: &Path, owner: Owner) -> Result<Option<String>, Error> {
+    let left = owners::give(source, owner)?;
+    let note = || format!("{left} files in {} have names elsewhere, too, and were not given to the server", source.display());
+    Ok((left > 0).then(note))
 }
 
 /// No data of a backup are in place whose wishes are not. See cli/backup/data/delivery.rs.

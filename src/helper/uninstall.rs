@@ -26,7 +26,7 @@ pub(super) fn uninstall(work: &mut Work) -> Result<Told, Error> {
         }
     }
     if !is_missing(Path::new(KEPT))? {
-        let kept = Directory::ours(Path::new(KEPT), 0o711)?;
+        let kept = Directory::ours(Path::new(KEPT), 0o700)?;
         kept.remove_all(work.name.as_str())?;
         // What an interrupted restoration has left.
         kept.remove_all(&format!(".{}.new", work.name))?;

@@ -17,6 +17,7 @@ mod host;
 mod killed;
 mod last_words;
 mod mumble;
+mod numbers;
 mod rights;
 mod services;
 mod tails;

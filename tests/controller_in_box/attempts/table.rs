@@ -68,7 +68,7 @@ pub(super) const ATTEMPTS: &[Attempt] = &[
         done; [ \"$open\" ]",
         "directory 0700 and files 0600 of root",
     ),
-    read(ALL, "list the data that servers keep", "ls /var/lib/tails-server-data", "directory 0711 of root"),
+    read(ALL, "list the data that servers keep", "ls /var/lib/tails-server-data", "directory 0700 of root"),
     read(TAKEN_OVER, "read other secrets of the system", "cat /etc/shadow", "the controller is not root"),
     attempt(
         ALL,

@@ -29,8 +29,8 @@ const MARK: &str = ".restoring";
 const BEFORE: &str = ".before-";
 /// What follows the name of data in the file that says where they came from: see helper/origin.rs.
 const ORIGIN: &str = ".origin";
-/// Everybody may go through, and nobody but root look around: as the helper makes it.
-const THROUGH: Mode = Mode::from_raw_mode(0o711);
+/// Nobody but root gets to it, as the helper makes it: whoever has the number that a server had elsewhere is somebody else.
+const OURS: Mode = Mode::RWXU;
 
 /// Where data are, and who works on them.
 #[derive(Debug, Clone)]
@@ -133,10 +133,10 @@ impl Delivery {
     pub(in crate::cli::backup) fn begin(site: &Site, service: &ServiceName) -> Result<Self, DeliveryError> {
         let place = site.arriving(service);
         let begin = || -> io::Result<()> {
-            make(&site.kept, THROUGH)?;
+            make(&site.kept, OURS)?;
             ensure_ours(&site.kept)?;
             settle(site, service)?;
-            make(&place, Mode::RWXU)?;
+            make(&place, OURS)?;
             fs::File::create_new(place.join(MARK))?.sync_all()?;
             sync(&place)
         };
@@ -159,7 +159,6 @@ impl Delivery {
         let (arriving, place) = (self.site.arriving(&self.service), self.site.directory(&self.service));
         let exchange = || -> io::Result<State> {
             syncfs(open_directory(&arriving)?)?;
-            chmod(&arriving, THROUGH)?;
             sync(&arriving)?;
             let state = if place.symlink_metadata().is_ok() {
                 ensure_ours(&place)?;
