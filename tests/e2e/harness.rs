@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! A controller in a directory of its own, the command line that speaks with it, and the shared private network.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -88,6 +88,7 @@ pub(crate) struct Controller {
     directory: TempDir,
     control: String,
     extra: Vec<String>,
+    environment: Vec<(&'static str, OsString)>,
     running: Option<Child>,
 }
 
@@ -95,7 +96,7 @@ impl Controller {
     /// A controller for this control port, not started yet. `control` is what `--control` takes.
     pub(crate) fn new(control: impl Into<String>) -> Self {
         let directory = tempfile::Builder::new().prefix("ts-").tempdir().expect("a directory");
-        Self { directory, control: control.into(), extra: Vec::new(), running: None }
+        Self { directory, control: control.into(), extra: Vec::new(), environment: Vec::new(), running: None }
     }
 
     /// A running controller for this tor.
@@ -108,6 +109,12 @@ impl Controller {
     /// Further arguments from the next start on.
     pub(crate) fn arguments(mut self, extra: &[&str]) -> Self {
         self.extra = extra.iter().map(|&argument| argument.to_owned()).collect();
+        self
+    }
+
+    /// What it and `tails-server` find in their environment from the next start on.
+    pub(crate) fn environment(mut self, environment: Vec<(&'static str, OsString)>) -> Self {
+        self.environment = environment;
         self
     }
 
@@ -134,6 +141,7 @@ impl Controller {
         command.arg("--settings").arg("/dev/null");
         command.arg("--state-directory").arg(self.state()).arg("--runtime-directory").arg(self.runtime());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         command
     }
@@ -182,12 +190,14 @@ impl Controller {
 
     /// `tails-server` with these arguments, to be run by the test.
     pub(crate) fn cli_command<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> Command {
-        cli_command_at(&self.bus(), arguments)
+        let mut command = cli_command_at(&self.bus(), arguments);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command
     }
 
     /// Runs `tails-server` with these arguments.
     pub(crate) fn cli<I: IntoIterator<Item: AsRef<OsStr>>>(&self, arguments: I) -> Answer {
-        cli_at(&self.bus(), arguments)
+        answer(self.cli_command(arguments))
     }
 
     /// Publishes and waits until it is published; the address.
@@ -232,7 +242,12 @@ impl Drop for Controller {
 
 /// Runs `tails-server` with these arguments for the controller at this socket.
 pub(crate) fn cli_at<I: IntoIterator<Item: AsRef<OsStr>>>(bus: &Path, arguments: I) -> Answer {
-    let output = cli_command_at(bus, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).output();
+    answer(cli_command_at(bus, arguments))
+}
+
+/// Runs `tails-server`.
+fn answer(mut command: Command) -> Answer {
+    let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output();
     let output = output.expect("tails-server runs");
     Answer {
         code: output.status.code(),

@@ -8,6 +8,7 @@
 mod access;
 mod authentication;
 mod claims;
+mod clock;
 mod fetch;
 mod filter;
 mod harness;
