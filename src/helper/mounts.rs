@@ -147,7 +147,8 @@ impl Kept<'_> {
 /// Gives data to the user of their server; what people should know of it.
 fn give(source: &Path, owner: Owner) -> Result<Option<String>, Error> {
     let left = owners::give(source, owner)?;
-    let note = || format!("{left} files in {} have names elsewhere, too, and were not given to the server", source.display());
+    let note =
+        || format!("{left} files in {} have names elsewhere, too, and were not given to the server", source.display());
     Ok((left > 0).then(note))
 }
 

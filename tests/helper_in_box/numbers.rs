@@ -159,7 +159,8 @@ fn next_session_finds_its_data(host: &Host, server: &Server) {
     host.run(&["umount", &mounted]);
     host.run(&["rm", "-r", &mounted, &format!("{kept}/traps/hard")]);
     assert_eq!(host.picture(server), picture, "{what}");
-    let walk = r#"perl -e 'chdir "traps" or die "$!"; for (1..3000) { chdir "deep" or die "$!"; } exec "cat", "bottom"'"#;
+    let walk =
+        r#"perl -e 'chdir "traps" or die "$!"; for (1..3000) { chdir "deep" or die "$!"; } exec "cat", "bottom"'"#;
     assert_eq!(server.run(host, walk), "end", "{what}: not its own at the bottom");
     let foreign = ["find", &kept, "(", "!", "-user", server.user, "-o", "!", "-group", server.user, ")"];
     assert_eq!(host.run(&foreign), "", "{what}: not the server's");
@@ -178,8 +179,9 @@ fn next_session_finds_its_data(host: &Host, server: &Server) {
 
 #[test]
 fn kept_data_are_their_servers_own_under_another_number_and_a_stranger_who_has_the_old_one_reads_nothing() {
-    if !may_boot("kept_data_are_their_servers_own_under_another_number_and_a_stranger_who_has_the_old_one_reads_nothing")
-    {
+    if !may_boot(
+        "kept_data_are_their_servers_own_under_another_number_and_a_stranger_who_has_the_old_one_reads_nothing",
+    ) {
         return;
     }
     // In Debian 12 mumble's server is started as root; in Debian 13 prosody's is not.

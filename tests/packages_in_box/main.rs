@@ -9,6 +9,7 @@
 )]
 
 mod foreign;
+mod numbers;
 mod package;
 mod quiet;
 mod system;

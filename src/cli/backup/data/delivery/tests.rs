@@ -72,7 +72,11 @@ fn the_data_of_a_backup_take_the_place_of_others_which_are_put_aside() {
         assert_eq!(old, 1, "nothing is lost");
         assert!(house.names().iter().all(|name| name.starts_with("srv.before-")), "{:?}", house.names());
     }
-    assert_eq!(house.here("").metadata().unwrap().permissions().mode() & 0o777, 0o700, "another user may have the number that a server had");
+    assert_eq!(
+        house.here("").metadata().unwrap().permissions().mode() & 0o777,
+        0o700,
+        "another user may have the number that a server had"
+    );
 }
 
 #[test]
