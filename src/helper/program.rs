@@ -17,6 +17,7 @@ pub(super) const IPTABLES_RESTORE: &str = "/usr/sbin/iptables-restore";
 pub(super) const IPTABLES_SAVE: &str = "/usr/sbin/iptables-save";
 pub(super) const JOURNALCTL: &str = "/bin/journalctl";
 pub(super) const NFT: &str = "/usr/sbin/nft";
+pub(super) const RM: &str = "/bin/rm";
 pub(super) const SSH_KEYGEN: &str = "/usr/bin/ssh-keygen";
 pub(super) const SYSTEMCTL: &str = "/bin/systemctl";
 pub(super) const SYSUSERS: &str = "/bin/systemd-sysusers";

@@ -174,7 +174,10 @@ fn next_session_finds_its_data(host: &Host, server: &Server) {
     assert_eq!(host.run(&["cat", "/run/seen"]), "", "{what}: the stranger who has its old number has read something");
     // Whoever may go there reads it.
     assert_eq!(host.run(&["cat", &format!("{kept}/traps/twin")]), "letter\n");
-    host.run(&["rm", "-r", OUTSIDE, "/run/seen"]);
+    // However deep they are, nothing stays of them.
+    host.done("uninstall", server.service);
+    assert_eq!(host.run(&["ls", "-A", KEPT]), "", "{what}");
+    assert_eq!(outside(), bait, "{what}: a link has led there");
 }
 
 #[test]
