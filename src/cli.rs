@@ -188,7 +188,7 @@ async fn act(arguments: Arguments) -> Result<(), Failure> {
         Verb::Plan { name } => plan::plan(&session, name.as_ref(), form).await,
         Verb::Backup(request) => Box::pin(backup::backup(&session, request)).await,
         Verb::Restore(request) => Box::pin(backup::restore(&session, request, form)).await,
-        Verb::ExportSettings(request) => settings::export(&session, &request).await,
+        Verb::ExportSettings(request) => settings::export(&session, &request, form).await,
         Verb::ImportSettings(request) => settings::import(&session, request, form).await,
         Verb::Watch => watch::watch(&session, form).await,
         // Done above, without asking.

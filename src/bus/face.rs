@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::bus::api::{self, ApiError, ConnectionProperties, MAX_SECRET, OptionProperties, Secrets};
 use crate::bus::door::{Door, Right};
-use crate::bus::{catalog, options};
-use crate::controller::{Controller, RequestError};
+use crate::bus::{catalog, options, refusal};
+use crate::controller::{Controller, OptionChange, RequestError};
 
 /// The loop, and the door in front of it.
 #[derive(Debug, Clone)]
@@ -67,6 +67,36 @@ impl Face {
     ) -> Result<bool, ApiError> {
         let _visit = self.door.enter(call, Right::Manage).await?;
         self.change_option(name, option, &take_text(value).await?).await
+    }
+
+    /// Which of these values could not be given to these options one after another, and why.
+    pub(super) async fn check_options(
+        &self,
+        call: &Header<'_>,
+        name: ServiceName,
+        values: Vec<(String, String)>,
+    ) -> Result<Vec<(u32, String)>, ApiError> {
+        let _visit = self.door.enter(call, Right::Manage).await?;
+        if values.len() > options::MOST_CHECKED {
+            return Err(ApiError::Invalid(format!("more than {} options at once", options::MOST_CHECKED)));
+        }
+        let (mut wrong, mut changes, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        for (place, (option, value)) in (0..).zip(values) {
+            match options::parse(&option, &value) {
+                Ok(Some(change)) => changes.push(OptionChange::Common(change)),
+                Ok(None) => changes.push(OptionChange::Own(option, OptionText::new(&value))),
+                Err(cause) => {
+                    wrong.push((place, refusal::text(&cause)));
+                    continue;
+                }
+            }
+            places.push(place);
+        }
+        let rehearsed = self.controller.rehearse(name, changes).await?;
+        let refused = places.into_iter().zip(rehearsed);
+        wrong.extend(refused.filter_map(|(place, done)| Some((place, refusal::text(&done.err()?.into())))));
+        wrong.sort();
+        Ok(wrong)
     }
 
     async fn change_option(&self, name: ServiceName, option: &str, value: &str) -> Result<bool, ApiError> {

@@ -199,6 +199,19 @@ impl Manager {
         self.face.set_secret_option(&call, translate::service_name(name)?, option, value).await
     }
 
+    /// Whether options could be set to these values one after another, without setting any: for each that could not be, its place
+    /// in the list, from 0, and why not, as `SetOption` would say it. A name that nobody has counts as a port that is to be
+    /// published as it is. Needs `manage`.
+    #[zbus(out_args("wrong"))]
+    async fn check_options(
+        &self,
+        #[zbus(header)] call: Header<'_>,
+        name: &str,
+        values: Vec<(String, String)>,
+    ) -> Result<Vec<(u32, String)>, ApiError> {
+        self.face.check_options(&call, translate::service_name(name)?, values).await
+    }
+
     /// Gives an option of a service its default again, a secret a new value; answers whether that changed anything, once it
     /// is durable. Refused for `client-authorization` where it would open the service. Needs `manage`.
     async fn reset_option(&self, #[zbus(header)] call: Header<'_>, name: &str, option: &str) -> Result<bool, ApiError> {

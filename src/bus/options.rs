@@ -6,6 +6,9 @@ use tails_server_state::{Allow, Autostart, ClientAuthorization, Persistence, Pro
 use crate::bus::api::ApiError;
 use crate::controller::RecordChange;
 
+/// The most options that are checked at once: many times those of any service.
+pub(super) const MOST_CHECKED: usize = 1000;
+
 /// What it means to give this option this value; `None` if it is none that every service has.
 pub(super) fn parse(option: &str, value: &str) -> Result<Option<RecordChange>, ApiError> {
     let allow = || Ok(if is_on(option, value)? { Allow::Yes } else { Allow::No });

@@ -2,6 +2,7 @@
 //! Why something was not done, as errors of the contract: one line, and a hint on a second.
 
 use tails_server_state::{ServiceName, StoreError};
+use zbus::DBusError;
 
 use crate::bus::api::ApiError;
 use crate::controller::{CheckError, RequestError, RequestErrorKind};
@@ -58,6 +59,11 @@ fn of_store(error: &StoreError) -> Option<fn(String) -> ApiError> {
     } else {
         is_failed.then_some(ApiError::Failed)
     }
+}
+
+/// What an error says: one line, and a hint on a second.
+pub(super) fn text(error: &ApiError) -> String {
+    error.description().unwrap_or_default().to_owned()
 }
 
 /// Why no descriptor was fetched back.

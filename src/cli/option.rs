@@ -20,6 +20,7 @@ use crate::cli::source;
 use crate::cli::talk::say;
 
 const AUTHORIZATION: &str = "client-authorization";
+const LOCAL_NETWORK: &str = "allow-lan";
 
 pub(super) async fn get(session: &Session, name: &ServiceName, option: &OptionName, form: Form) -> Result<(), Failure> {
     #[derive(Serialize)]
@@ -49,6 +50,12 @@ pub(super) async fn set(
         if !yes {
             let question = tr!("Open \"{name}\" to everybody? Type its name to do it: ", name);
             ask::for_word(&question, name.as_str(), Act::Change).await?;
+        }
+    }
+    if option.as_str() == LOCAL_NETWORK && matches!(given.as_str(), "on" | "true") {
+        let before = services.get(name.as_str()).and_then(|service| service.allow_lan);
+        if before != Some(true) {
+            warn_of_local_network(name.as_str());
         }
     }
     // Nobody knows yet whether it is a secret.
@@ -198,6 +205,16 @@ fn warn_of_opening(name: &ServiceName) {
     say("");
     say(&tr!("To end the access of one client alone: tails-server client remove {name} CLIENT", name));
     say("");
+}
+
+/// What it means that a service is open to the local network. Whoever sets this one option has said that it is to be so, and is
+/// not asked: nobody gains what can not be taken back.
+pub(super) fn warn_of_local_network(service: &str) {
+    say(&tr!(
+        "WARNING: \"{service}\" gets open to all computers in the local network: without Tor, without client authorisation, and \
+         they see where it is.",
+        service
+    ));
 }
 
 /// The value of an option, as `set-option` takes it, secrets too.

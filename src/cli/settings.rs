@@ -4,6 +4,7 @@
 mod error;
 mod form;
 mod plan;
+mod tree;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -16,16 +17,20 @@ use crate::cli::args::{ExportSettings, ImportSettings};
 use crate::cli::ask;
 use crate::cli::backup::{BackupError, NewFile};
 use crate::cli::error::{Act, Failure, Refusal};
+use crate::cli::option;
 use crate::cli::output::{Form, print, print_line};
 use crate::cli::session::Session;
 pub(super) use crate::cli::settings::error::SettingsError;
-use crate::cli::settings::form::{OptionSetting, ServiceSettings, Settings};
-use crate::cli::settings::plan::{Here, Step};
+use crate::cli::settings::error::{Flaw, Place, Wrong};
+use crate::cli::settings::form::{OptionSetting, Places, ServiceSettings, Settings};
+use crate::cli::settings::plan::{Here, Opening, Step};
 use crate::cli::source::{self, What};
 use crate::cli::talk::say;
 
+const AUTHORIZATION: &str = "client-authorization";
+
 /// Writes down what is published here.
-pub(super) async fn export(session: &Session, request: &ExportSettings) -> Result<(), Failure> {
+pub(super) async fn export(session: &Session, request: &ExportSettings, form: Form) -> Result<(), Failure> {
     let (_, _, services) = session.answer(session.manager.overview()).await?;
     let mut settings = Settings::default();
     for (name, properties) in services {
@@ -33,16 +38,20 @@ pub(super) async fn export(session: &Session, request: &ExportSettings) -> Resul
         let options = if properties.described { described(session, &name).await? } else { common(&properties) };
         let known = |option: (String, Option<String>, bool)| {
             let (name, value, is_bare) = option;
-            value.map(|value| (name, OptionSetting { value, is_bare, line: 0 }))
+            value.map(|value| (name, OptionSetting { value, is_bare, place: Place::default() }))
         };
         let service = ServiceSettings {
             enabled: Some(properties.enabled),
             ports: if properties.described { None } else { Some(ports(&properties)?) },
             options: options.into_iter().filter_map(known).collect(),
+            places: Places::default(),
         };
         settings.services.insert(name, service);
     }
-    let text = settings.render();
+    let text = match form {
+        Form::Yaml => settings.render(),
+        Form::Json => format!("{:#}\n", settings.view()),
+    };
     let Some(path) = &request.file else { return print_line(text.trim_end()) };
     let mut file = NewFile::begin(path)?;
     file.writer().write_all(text.as_bytes()).map_err(|cause| BackupError::Write { path: path.clone(), cause })?;
@@ -54,13 +63,20 @@ pub(super) async fn export(session: &Session, request: &ExportSettings) -> Resul
 /// Brings about what settings say.
 pub(super) async fn import(session: &Session, request: ImportSettings, form: Form) -> Result<(), Failure> {
     let source = source::read(&request.file, What::Settings).await?;
-    let settings = Settings::parse(&source.text)?;
+    let (settings, mut wrong) = Settings::parse(&source.text)?;
     let (_, _, services) = session.answer(session.manager.overview()).await?;
     let (catalog, _) = session.answer(session.manager.catalog()).await?;
     let mut steps = Vec::new();
     for (name, wished) in &settings.services {
         let here = here(session, name, &services, &catalog).await?;
-        steps.extend(plan::plan(name, wished, here.as_ref())?);
+        let (planned, refused) = plan::plan(name, wished, here.as_ref());
+        wrong.extend(refused);
+        wrong.extend(misfits(session, name, wished, &planned).await?);
+        steps.extend(planned);
+    }
+    // All of it is known before anything is changed.
+    if !wrong.is_empty() {
+        return Err(SettingsError::of(wrong).into());
     }
     if steps.is_empty() {
         say(&tr!("There is nothing to change."));
@@ -107,6 +123,33 @@ async fn here(
     Ok(Some(Here { ports, enabled: known.map(|known| known.enabled), options }))
 }
 
+/// What the controller would refuse of what is planned about a service.
+async fn misfits(
+    session: &Session,
+    name: &ServiceName,
+    wished: &ServiceSettings,
+    planned: &[Step],
+) -> Result<Vec<Wrong>, Failure> {
+    let values = planned.iter().filter_map(|step| match step {
+        Step::Set { option, to, .. } => Some((option.as_str(), to.as_str())),
+        Step::Publish { .. } | Step::Enable { .. } | Step::Disable { .. } => None,
+    });
+    let values: Vec<_> = values.collect();
+    if planned.is_empty() {
+        return Ok(Vec::new());
+    }
+    let refused = session.answer(session.manager.check_options(name.as_str(), &values)).await?;
+    let wrong = |(place, text): (u32, String)| {
+        let (option, _) = usize::try_from(place).ok().and_then(|place| values.get(place))?;
+        let (why, hint) = match text.rsplit_once('\n') {
+            Some((why, hint)) => (why.to_owned(), Some(hint.to_owned())),
+            None => (text, None),
+        };
+        Some(Wrong::new(wished.options.get(*option)?.place.clone(), Flaw::Value { why, hint }))
+    };
+    refused.into_iter().map(|refused| wrong(refused).ok_or(Failure::Garbled)).collect()
+}
+
 /// Options, their values, and whether those need no quotes.
 type Options = Vec<(String, Option<String>, bool)>;
 
@@ -134,7 +177,7 @@ fn common(service: &ServiceProperties) -> Options {
     vec![
         switch("persistence".to_owned(), said(service.persistence)),
         switch("autostart".to_owned(), said(service.autostart)),
-        switch("client-authorization".to_owned(), said(service.client_authorization)),
+        switch(AUTHORIZATION.to_owned(), said(service.client_authorization)),
         number("max-streams".to_owned(), Some(most)),
         ("pow".to_owned(), Some(pow), false),
     ]
@@ -159,14 +202,17 @@ fn ports(service: &ServiceProperties) -> Result<PortMap, Failure> {
     mappings.and_then(PortMap::try_from).map_err(|_| Failure::Garbled)
 }
 
-/// Asks before a service is opened to everybody: all the rest can be undone.
+/// Asks before a service is opened to more than before: all the rest can be undone.
 async fn confirm(steps: &[Step], yes: bool) -> Result<(), Failure> {
     let opened = plan::opened(steps);
-    for service in &opened {
-        say(&tr!(
-            "WARNING: \"{service}\" gets open to everybody who knows its address, all former clients included.",
-            service
-        ));
+    for (service, to) in &opened {
+        match to {
+            Opening::Everybody => say(&tr!(
+                "WARNING: \"{service}\" gets open to everybody who knows its address, all former clients included.",
+                service
+            )),
+            Opening::LocalNetwork => option::warn_of_local_network(service),
+        }
     }
     if yes || opened.is_empty() {
         return Ok(());
@@ -226,4 +272,16 @@ fn tell(step: &Step) {
         Step::Enable { service } => tr!("\"{service}\" is enabled.", service),
         Step::Disable { service } => tr!("\"{service}\" is disabled.", service),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_after_something_was_done_is_no_mistake_on_the_command_line() {
+        let refused = || Failure::Refused { message: String::new(), hint: None, because: Refusal::Input };
+        let is = |failure, wanted| matches!(failure, Failure::Refused { because, .. } if because == wanted);
+        assert!(is(half_done(0, refused()), Refusal::Input) && is(half_done(1, refused()), Refusal::Failed));
+    }
 }

@@ -16,6 +16,7 @@ use crate::controller::error::RequestError;
 use crate::controller::explain::Intention;
 use crate::controller::options::{self, ConnectionReport, OptionReport};
 use crate::controller::ports::{CheckError, Checked};
+use crate::controller::rehearsal;
 use crate::controller::remember;
 use crate::controller::repertoire::Repertoire;
 use crate::controller::status::Snapshot;
@@ -64,6 +65,15 @@ pub enum RecordChange {
     AllowLocalhost(Allow),
     /// Whether computers in the local network reach it without Tor.
     AllowLan(Allow),
+}
+
+/// One option that is to get a value.
+#[derive(Debug)]
+pub enum OptionChange {
+    /// One that every service has.
+    Common(RecordChange),
+    /// Another one, which its descriptor may know.
+    Own(String, OptionText),
 }
 
 /// Whether a check connects to the service, too.
@@ -182,6 +192,20 @@ impl Controller {
             Ok(change)
         };
         self.remember(About::Nothing, look).await
+    }
+
+    /// Whether options could be changed one after another, each after those before it that can: nothing is changed. A name
+    /// that nobody has counts as a port that is published as it is.
+    ///
+    /// # Errors
+    /// The service can not be had, or nothing could be remembered about it.
+    pub async fn rehearse(
+        &self,
+        name: ServiceName,
+        changes: Vec<OptionChange>,
+    ) -> Result<Vec<Result<(), RequestError>>, RequestError> {
+        let repertoire = self.repertoire();
+        self.remember(About::Nothing, move |store| rehearsal::rehearse(store, &repertoire, name, &changes)).await
     }
 
     /// Gives an option of a described service a value.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tails_server_state::{
     Allow, Autostart, Change, ClientAuthorization, Exposure, MaxStreams, OptionName, OptionText, Persistence, PortMap,
-    PortMapping, ProofOfWork, ServiceName, ServiceRecord, Store, StoredService, VirtualPort, Wish,
+    PortMapping, ProofOfWork, ServiceName, ServiceRecord, Store, StoredService, Target, VirtualPort, Wish,
 };
 
 use crate::controller::defaults;
@@ -88,14 +88,40 @@ pub(super) fn set(
         let number: VirtualPort = text.expose().parse()?;
         return set_virtual_port(store, repertoire, name, &port.target.value, number);
     }
-    let spec = spec(name, &descriptor, option)?;
-    spec.parse(text.expose()).map_err(|reason| RequestError::Value { option: option.to_owned(), reason })?;
+    ensure_fits(name, &descriptor, option, text)?;
     let service = remembered(store, repertoire, name)?;
     let mut options = store.options(name)?;
-    let key: OptionName = option.parse().map_err(|_| RequestError::Bug("an option has a name that is none"))?;
-    options.insert(key.clone(), OptionText::new(text.expose()));
-    ensure_renders(repertoire, &descriptor, &service, &options)?;
+    let key = put(repertoire, &descriptor, &service, &mut options, option, text)?;
     Ok(store.set_option(name, &key, text)?)
+}
+
+/// Whether a value fits an option of its descriptor.
+pub(super) fn ensure_fits(
+    name: &ServiceName,
+    descriptor: &ServiceDescriptor,
+    option: &str,
+    text: &OptionText,
+) -> Result<(), RequestError> {
+    let reason = spec(name, descriptor, option)?.parse(text.expose()).err();
+    reason.map_or(Ok(()), |reason| Err(RequestError::Value { option: option.to_owned(), reason }))
+}
+
+/// Puts a value that fits among the others, if the server can be told of all of them.
+pub(super) fn put(
+    repertoire: &Repertoire,
+    descriptor: &ServiceDescriptor,
+    service: &StoredService,
+    options: &mut BTreeMap<OptionName, OptionText>,
+    option: &str,
+    text: &OptionText,
+) -> Result<OptionName, RequestError> {
+    let key: OptionName = option.parse().map_err(|_| RequestError::Bug("an option has a name that is none"))?;
+    let before = options.insert(key.clone(), OptionText::new(text.expose()));
+    ensure_renders(repertoire, descriptor, service, options).inspect_err(|_| match before {
+        Some(before) => drop(options.insert(key.clone(), before)),
+        None => drop(options.remove(&key)),
+    })?;
+    Ok(key)
 }
 
 /// Gives an option its default again; a secret is made anew.
@@ -224,7 +250,7 @@ fn spec(name: &ServiceName, descriptor: &ServiceDescriptor, option: &str) -> Res
     descriptor.find_option(option).cloned().ok_or_else(|| unknown(name, option, names))
 }
 
-fn unknown(service: &ServiceName, option: &str, known: impl Iterator<Item = String>) -> RequestError {
+pub(super) fn unknown(service: &ServiceName, option: &str, known: impl Iterator<Item = String>) -> RequestError {
     let errors = known.map(|candidate| (strsim::osa_distance(option, &candidate), candidate));
     let near = errors.filter(|(errors, known)| errors * LETTERS_PER_ERROR <= option.len().max(known.len()));
     let similar = near.min().map(|(_, candidate)| candidate);
@@ -257,7 +283,7 @@ fn scope<'a>(
 }
 
 /// The port that `virtual-port` or `virtual-port-NAME` is about.
-fn port_of<'a>(descriptor: &'a ServiceDescriptor, option: &str) -> Option<&'a Port> {
+pub(super) fn port_of<'a>(descriptor: &'a ServiceDescriptor, option: &str) -> Option<&'a Port> {
     let rest = option.strip_prefix(VIRTUAL_PORT).filter(|_| descriptor.common.offers(CommonOption::VirtualPort))?;
     let mut ports = descriptor.port.iter().enumerate();
     let found = ports.find(|(at, port)| rest == suffix(*at, port))?;
@@ -273,17 +299,27 @@ fn set_virtual_port(
     store: &Store,
     repertoire: &Repertoire,
     name: &ServiceName,
-    target: &tails_server_state::Target,
+    target: &Target,
     number: VirtualPort,
 ) -> Result<Change, RequestError> {
     let service = remembered(store, repertoire, name)?;
     let descriptor = find_descriptor(repertoire, name)?;
-    let mappings = wishes::mappings(&descriptor, &service.record).into_iter().map(|mapping| {
+    Ok(store.set_record(&with_virtual_port(&descriptor, service.record, target, number)?)?)
+}
+
+/// The record with another number for the port with this target.
+pub(super) fn with_virtual_port(
+    descriptor: &ServiceDescriptor,
+    record: ServiceRecord,
+    target: &Target,
+    number: VirtualPort,
+) -> Result<ServiceRecord, RequestError> {
+    let mappings = wishes::mappings(descriptor, &record).into_iter().map(|mapping| {
         let virtual_port = if mapping.target == *target { number } else { mapping.virtual_port };
         PortMapping { virtual_port, ..mapping }
     });
     let ports = PortMap::try_from(mappings.collect::<Vec<_>>()).map_err(|_| RequestError::PortTaken(number))?;
-    Ok(store.set_record(&service.record.with_ports(ports))?)
+    Ok(record.with_ports(ports))
 }
 
 fn port_report(at: usize, port: &Port, number: VirtualPort) -> OptionReport {

@@ -118,7 +118,7 @@ pub(super) fn change(
     }
 }
 
-fn changed(record: ServiceRecord, change: RecordChange) -> Result<ServiceRecord, RequestError> {
+pub(super) fn changed(record: ServiceRecord, change: RecordChange) -> Result<ServiceRecord, RequestError> {
     let mut exposure = *record.exposure();
     let kind = record.kind();
     let with_access = |record: ServiceRecord, change: &dyn Fn(&mut LocalAccess)| match kind {
@@ -156,7 +156,7 @@ fn not_described(record: &ServiceRecord, option: &str) -> RequestError {
 }
 
 /// A descriptor may withhold options that every service has.
-fn ensure_offered(
+pub(super) fn ensure_offered(
     name: &ServiceName,
     descriptor: &ServiceDescriptor,
     change: RecordChange,
@@ -202,14 +202,7 @@ pub(super) fn begin(
     wish: Wish,
     change: impl FnOnce(ServiceRecord) -> Result<ServiceRecord, RequestError>,
 ) -> Result<(), RequestError> {
-    // What can not be read may have it.
-    for place in [Persistence::Kept, Persistence::Amnesic] {
-        // Of two services with one name, one of which is on a volume that is not there, the amnesic one is what runs.
-        let problem = store.problem(place).filter(|problem| !matches!(**problem, StoreError::NotMounted { .. }));
-        if let Some(problem) = problem {
-            return Err(RequestError::Store((*problem).clone()));
-        }
-    }
+    ensure_nobody_has_it(store)?;
     let descriptor = find_descriptor(repertoire, name)?;
     let record = change(fresh_record(name, &descriptor)?)?;
     let key = OnionKey::generate().map_err(RequestError::Random)?;
@@ -220,8 +213,20 @@ pub(super) fn begin(
     Ok(store.add_with_options(&record, &key, wish, &secrets)?)
 }
 
+/// What can not be read may have a service of the same name.
+pub(super) fn ensure_nobody_has_it(store: &Store) -> Result<(), RequestError> {
+    for place in [Persistence::Kept, Persistence::Amnesic] {
+        // Of two services with one name, one of which is on a volume that is not there, the amnesic one is what runs.
+        let problem = store.problem(place).filter(|problem| !matches!(**problem, StoreError::NotMounted { .. }));
+        if let Some(problem) = problem {
+            return Err(RequestError::Store((*problem).clone()));
+        }
+    }
+    Ok(())
+}
+
 /// The record of a service that nobody has changed anything about.
-fn fresh_record(name: &ServiceName, descriptor: &ServiceDescriptor) -> Result<ServiceRecord, RequestError> {
+pub(super) fn fresh_record(name: &ServiceName, descriptor: &ServiceDescriptor) -> Result<ServiceRecord, RequestError> {
     let common = &descriptor.common;
     let allow = |allowed| if allowed { Allow::Yes } else { Allow::No };
     let place = if common.persistence { Persistence::Kept } else { Persistence::Amnesic };

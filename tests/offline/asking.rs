@@ -142,13 +142,15 @@ fn an_invitation_that_can_not_be_written_lets_nobody_in() {
 }
 
 #[test]
-fn settings_that_are_refused_half_way_say_what_is_done() {
-    let controller = simulated();
+fn settings_that_open_a_service_to_the_local_network_are_asked_about() {
+    let controller = crate::declared::described();
     let settings = tempfile::NamedTempFile::new().unwrap();
-    let text = "version = 1\n[services.a]\nports = [\"80:1\"]\n[services.a.options]\nmax-streams = 0\n";
-    std::fs::write(settings.path(), text).unwrap();
-    let path = settings.path().to_str().unwrap();
-    let answer = controller.cli(["import-settings", path, "--yes", "--json"]);
-    assert_eq!(answer.code, Some(1), "{answer:?}");
-    assert!(answer.stdout.contains("publish") && answer.stderr.contains("goes on from there"), "{answer:?}");
+    std::fs::write(settings.path(), "version = 1\n[services.mumble.options]\nallow-lan = true\n").unwrap();
+    let import = format!("import-settings '{}'", settings.path().display());
+    let allowed = || controller.cli(["get-option", "mumble", "allow-lan"]).succeeded().stdout;
+    for (typed, code, is) in [("yes\n", 6, "off"), ("open\n", 0, "on")] {
+        let (ended, shown) = on_a_terminal(&controller, &import, &[("to do it: ", typed)]);
+        assert!(ended == Some(code) && shown.contains("all computers in the local network"), "{ended:?} {shown}");
+        assert_eq!(allowed().trim(), is);
+    }
 }

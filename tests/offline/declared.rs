@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::given::{NO_TOR, assert_refused, publish};
 use crate::harness::{Answer, Controller};
 
-fn described() -> Controller {
+pub(crate) fn described() -> Controller {
     let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/services");
     let mut controller =
         Controller::new(NO_TOR).arguments(&["--sim", "--services-directory", services.to_str().unwrap()]);
@@ -99,4 +99,100 @@ fn nothing_is_opened_without_being_asked_and_nothing_is_done_by_half() {
     let opened = steps(file.import(&controller, open, &["--yes"]));
     assert_eq!(opened.len(), 1);
     assert_eq!(controller.cli(["get-option", "web", "client-authorization"]).succeeded().stdout.trim(), "off");
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once_with_its_line_and_nothing_is_changed() {
+    let (controller, file) = (described(), File::new());
+    publish(&controller, "web", &[]);
+    let before = export(&controller);
+    let text = "\
+version = 1
+[services.a]
+ports = [\"80:1\"]
+[services.a.options]
+persistence = true
+autostart = true
+max-streams = 7
+[services.web.options]
+max-streams = 0
+pow = \"2:1\"
+autostart = true
+colour = \"red\"
+[services.mumble.options]
+max-users = 100000
+virtual-port = 0
+welcome-message = \"fits\"
+welcome-mesage = \"fits\"
+[services.pad]
+prots = []
+ports = [\"80:1\", \"x\"]
+";
+    let answer = file.import(&controller, text, &["--yes"]);
+    for (line, words) in [
+        (9, "streams of a client"),
+        (10, "proof-of-work"),
+        (11, "autostart needs persistence"),
+        (12, "no option \"colour\""),
+        (14, "max-users"),
+        (15, "at least 1"),
+        (17, "Did you mean \"welcome-message\""),
+        (19, "unknown field"),
+        (20, "a target"),
+    ] {
+        let is_it = |told: &str| told.starts_with(&format!("line {line}: ")) && told.contains(words);
+        assert!(answer.stderr.lines().any(is_it), "{line} {words}: {answer:#?}");
+    }
+    assert!(!answer.stderr.contains("line 16") && answer.stdout.is_empty(), "{answer:#?}");
+    assert_refused(answer, 2, &["wrong in 9 places", "nothing was changed"]);
+    // What would be refused is refused by --dry-run, too, and a single one is the error itself.
+    let one = "version = 1\n[services.a]\nports = [\"80:1\"]\n[services.a.options]\nmax-streams = 0\n";
+    for options in [&["--yes"][..], &["--dry-run"]] {
+        assert_refused(file.import(&controller, one, options), 2, &["Error: Line 5", "such as 100"]);
+    }
+    assert_eq!(export(&controller), before);
+}
+
+#[test]
+fn settings_that_open_a_service_to_the_local_network_say_so_and_need_a_yes() {
+    let (controller, file) = (described(), File::new());
+    let open = "version = 1\n[services.mumble.options]\nallow-lan = true\n";
+    let words = ["\"mumble\" gets open to all computers in the local network", "Nothing was changed", "--yes"];
+    assert_refused(file.import(&controller, open, &[]), 6, &words);
+    assert!(!export(&controller).contains("mumble"));
+    let opened = file.import(&controller, open, &["--yes"]);
+    assert!(opened.stderr.contains(words[0]), "{opened:#?}");
+    assert_eq!(steps(opened).len(), 1);
+    let again = file.import(&controller, open, &[]);
+    assert!(!again.stderr.contains("WARNING"), "{again:#?}");
+    assert_eq!(steps(again).len(), 0);
+    // Whoever sets the option is told, too.
+    controller.cli(["set-option", "mumble", "allow-lan", "off"]).succeeded();
+    let set = controller.cli(["set-option", "mumble", "allow-lan", "on"]);
+    assert!(set.stderr.contains(words[0]), "{set:#?}");
+    let again = controller.cli(["set-option", "mumble", "allow-lan", "on"]).succeeded();
+    assert!(!again.stderr.contains("WARNING"), "{again:#?}");
+}
+
+#[test]
+fn settings_are_the_same_as_json_and_can_be_imported_from_it() {
+    let (one, other, file) = (described(), described(), File::new());
+    publish(&one, "web", &["--persistent", "--autostart"]);
+    one.cli(["set-option", "web", "max-streams", "7"]).succeeded();
+    one.cli(["set-option", "mumble", "welcome-message", "say \"hi\" \\o/"]).succeeded();
+    let json = one.cli(["export-settings", "--json"]).succeeded().stdout;
+    let view: Value = serde_json::from_str(&json).unwrap();
+    let web = &view["services"]["web"];
+    assert_eq!(
+        (&view["version"], &web["enabled"], &web["options"]["max-streams"]),
+        (&1.into(), &true.into(), &7.into())
+    );
+    assert_eq!(view["services"]["mumble"]["options"]["welcome-message"], "say \"hi\" \\o/");
+    let path = file.0.path().join("exported.json");
+    one.cli(["export-settings", path.to_str().unwrap(), "--json"]).succeeded();
+    assert_eq!(fs::read_to_string(&path).unwrap(), json);
+    steps(file.import(&other, &json, &[]));
+    assert_eq!(export(&other), export(&one));
+    let wrong = json.replace("\"max-streams\": 7", "\"max-streams\": 0");
+    assert_refused(file.import(&other, &wrong, &[]), 2, &["services.web.options.max-streams", "such as 100"]);
 }

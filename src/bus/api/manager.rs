@@ -59,6 +59,11 @@ pub trait Manager {
     #[zbus(allow_interactive_auth)]
     fn set_secret_option(&self, name: &str, option: &str, value: OwnedFd) -> Result<bool, ApiError>;
 
+    /// Whether options could be set to these values one after another: for each that could not be, its place in the list,
+    /// from 0, and why not. Nothing is changed. A name that nobody has counts as a port that is to be published as it is.
+    #[zbus(allow_interactive_auth)]
+    fn check_options(&self, name: &str, values: &[(&str, &str)]) -> Result<Vec<(u32, String)>, ApiError>;
+
     /// Gives an option of a service its default again, a secret a new value; answers whether that changed anything, once it
     /// is durable.
     #[zbus(allow_interactive_auth)]

@@ -28,16 +28,20 @@ pub struct ImportSettings {
 }
 
 pub(super) const EXPORT_HELP: &str = "\
-What is written is TOML without secrets: no addresses, no keys, no passwords, no names of clients. For those there is \
-`tails-server backup`.
+What is written is TOML, with --json the same as JSON, without secrets: no addresses, no keys, no passwords, no names of \
+clients. For those there is `tails-server backup`.
 
 Examples:
   tails-server export-settings
+  tails-server export-settings --json | jq '.services | keys'
   tails-server export-settings services.toml";
 
 pub(super) const IMPORT_HELP: &str = "\
 What is missing from the file stays as it is: services, and options of services. What is new is published, with a new key. \
-Importing twice changes nothing.
+Importing twice changes nothing. JSON is taken as well, as `export-settings --json` writes it.
+
+All of it is checked first, each value too: if anything is wrong, all that is wrong is said with its line, and nothing is \
+changed. Before a service is opened to everybody or to the local network it asks.
 
 Examples:
   tails-server import-settings services.toml --dry-run   what would change

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-//! Settings as TOML.
+//! Settings as TOML and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use tails_server_state::{PortMap, PortMapping, ServiceName};
-use toml::{Spanned, Value};
 use tr::tr;
 
-use super::error::SettingsError;
+use super::error::{Place, SettingsError, Wrong};
+use super::tree::{self, Found, Node, Word};
 
 /// The version that is written, and the only one there is.
-const VERSION: u32 = 1;
+const VERSION: i64 = 1;
 
 // The file may go to other computers: its comments stay as they are.
 const HEADER: &str = "\
@@ -37,6 +37,15 @@ pub(super) struct ServiceSettings {
     pub(super) ports: Option<PortMap>,
     /// Options and their values as `set-option` takes them.
     pub(super) options: BTreeMap<String, OptionSetting>,
+    /// Where it is, and its ports are.
+    pub(super) places: Places,
+}
+
+/// Where something about a service is in the settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Places {
+    pub(super) service: Place,
+    pub(super) ports: Place,
 }
 
 /// The value of an option.
@@ -44,73 +53,37 @@ pub(super) struct ServiceSettings {
 pub(super) struct OptionSetting {
     pub(super) value: String,
     pub(super) is_bare: bool,
-    /// Where it is in the file, from 1.
-    pub(super) line: usize,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    version: Spanned<u32>,
-    #[serde(default)]
-    services: BTreeMap<Spanned<String>, Service>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Service {
-    enabled: Option<bool>,
-    ports: Option<Spanned<Vec<String>>>,
-    #[serde(default)]
-    options: BTreeMap<Spanned<String>, Spanned<Value>>,
-}
-
-/// What is the same in every version.
-#[derive(Deserialize)]
-struct Head {
-    version: Option<u32>,
+    /// Where it is in the settings.
+    pub(super) place: Place,
 }
 
 impl Settings {
-    pub(super) fn parse(text: &str) -> Result<Self, SettingsError> {
-        let line = |at: usize| text.get(..at).unwrap_or(text).matches('\n').count() + 1;
-        let wrong = |cause: toml::de::Error| SettingsError::Form {
-            line: cause.span().map_or(1, |span| line(span.start)),
-            why: cause.message().lines().collect::<Vec<_>>().join(" "),
+    /// Reads settings; with them all that is wrong, without which they are.
+    pub(super) fn parse(text: &str) -> Result<(Self, Vec<Wrong>), SettingsError> {
+        let node = tree::read(text).map_err(SettingsError::One)?;
+        let mut reader = Reader { wrong: Vec::new() };
+        let settings = reader.settings(node)?;
+        Ok((settings, reader.wrong))
+    }
+
+    /// As JSON, with the same names and values as TOML has.
+    pub(super) fn view(&self) -> Value {
+        let option = |(option, setting): (&String, &OptionSetting)| {
+            let bare = if setting.is_bare { bare(&setting.value).parse().ok() } else { None };
+            (option.clone(), bare.unwrap_or_else(|| Value::from(setting.value.as_str())))
         };
-        let head: Head = toml::from_str(text).map_err(wrong)?;
-        if let Some(version) = head.version.filter(|version| *version > VERSION) {
-            return Err(SettingsError::TooNew { version });
-        }
-        let file: File = toml::from_str(text).map_err(wrong)?;
-        let at = |span: std::ops::Range<usize>, why: String| SettingsError::Form { line: line(span.start), why };
-        if *file.version.get_ref() != VERSION {
-            return Err(at(
-                file.version.span(),
-                tr!("there is no version {version}", version = file.version.get_ref()),
-            ));
-        }
-        let mut services = BTreeMap::new();
-        for (name, service) in file.services {
-            let parsed = name.get_ref().parse::<ServiceName>();
-            let key = parsed.map_err(|cause| at(name.span(), cause.to_string()))?;
-            let ports = service.ports.map(|ports| {
-                let span = ports.span();
-                let mapping = |text: &String| text.parse::<PortMapping>();
-                let mappings = ports.get_ref().iter().map(mapping).collect::<Result<Vec<_>, _>>();
-                mappings.and_then(PortMap::try_from).map_err(|cause| at(span, cause.to_string()))
-            });
-            let mut options = BTreeMap::new();
-            for (option, value) in service.options {
-                let at_line = line(option.span().start);
-                let (text, is_bare) = plain(value.get_ref())
-                    .ok_or_else(|| at(value.span(), tr!("an option is text, a number, true or false")))?;
-                options.insert(option.into_inner(), OptionSetting { value: text, is_bare, line: at_line });
-            }
-            let settings = ServiceSettings { enabled: service.enabled, ports: ports.transpose()?, options };
-            services.insert(key, settings);
-        }
-        Ok(Self { services })
+        let service = |(name, service): (&ServiceName, &ServiceSettings)| {
+            let mut view = Map::new();
+            view.extend(service.enabled.map(|enabled| ("enabled".to_owned(), enabled.into())));
+            let ports = |ports: &PortMap| ports.iter().map(ToString::to_string).collect::<Vec<_>>();
+            view.extend(service.ports.as_ref().map(|map| ("ports".to_owned(), ports(map).into())));
+            let options: Map<_, _> = service.options.iter().map(option).collect();
+            view.extend(
+                Some(options).filter(|options| !options.is_empty()).map(|all| ("options".to_owned(), all.into())),
+            );
+            (name.to_string(), Value::Object(view))
+        };
+        json!({ "version": VERSION, "services": self.services.iter().map(service).collect::<Map<_, _>>() })
     }
 
     pub(super) fn render(&self) -> String {
@@ -132,12 +105,8 @@ impl Settings {
                 add(format!("[services.{name}.options]"));
             }
             for (option, setting) in &service.options {
-                let value = match (setting.is_bare, setting.value.as_str()) {
-                    (true, "on") => "true".to_owned(),
-                    (true, "off") => "false".to_owned(),
-                    (true, value) => value.to_owned(),
-                    (false, value) => quoted(value),
-                };
+                let value = setting.value.as_str();
+                let value = if setting.is_bare { bare(value).to_owned() } else { quoted(value) };
                 add(format!("{option} = {value}"));
             }
         }
@@ -145,13 +114,154 @@ impl Settings {
     }
 }
 
-/// A value as `set-option` takes it, and whether it needs no quotes.
-fn plain(value: &Value) -> Option<(String, bool)> {
+/// Makes settings of what is written, and remembers all that is wrong.
+struct Reader {
+    wrong: Vec<Wrong>,
+}
+
+impl Reader {
+    fn settings(&mut self, node: Node) -> Result<Settings, SettingsError> {
+        let mut settings = Settings::default();
+        let (mut version, mut services) = (None, None);
+        for (word, node) in self.table(node, "", &["version", "services"]) {
+            if word.text == "version" { version = Some(node) } else { services = Some((word, node)) }
+        }
+        match version.map(|version| (version.line, version.found)) {
+            Some((_, Found::Number(VERSION))) => {}
+            // What is new in it can not be judged.
+            Some((_, Found::Number(version))) if version > VERSION => return Err(SettingsError::TooNew { version }),
+            Some((line, Found::Number(version))) => {
+                self.form(line, "version", tr!("there is no version {version}", version))
+            }
+            Some((line, _)) => self.form(line, "version", tr!("the version is a number")),
+            None => self.form(Some(1), "version", tr!("it has to begin with the line version = 1")),
+        }
+        let Some((word, services)) = services else { return Ok(settings) };
+        let Found::Table(services) = services.found else {
+            self.form(word.line, "services", tr!("it is a table of settings"));
+            return Ok(settings);
+        };
+        for (word, node) in self.once(services, "services") {
+            let path = format!("services.{}", word.text);
+            match word.text.parse::<ServiceName>() {
+                Ok(name) => {
+                    let service = self.service(&word, node, &path);
+                    settings.services.extend(service.map(|service| (name, service)));
+                }
+                Err(cause) => self.form(word.line, &path, cause.to_string()),
+            }
+        }
+        Ok(settings)
+    }
+
+    /// One service; nothing if what is wrong about it would make all the rest wrong, too.
+    fn service(&mut self, word: &Word, node: Node, path: &str) -> Option<ServiceSettings> {
+        let at = place(word.line, path);
+        let places = Places { service: at.clone(), ports: at };
+        let mut service = ServiceSettings { places, ..ServiceSettings::default() };
+        let Found::Table(_) = node.found else {
+            self.form(word.line, path, tr!("it is a table of settings"));
+            return None;
+        };
+        let mut is_whole = true;
+        for (word, node) in self.table(node, path, &["enabled", "ports", "options"]) {
+            let path = format!("{path}.{}", word.text);
+            match (word.text.as_str(), node.found) {
+                ("enabled", Found::Switch(enabled)) => service.enabled = Some(enabled),
+                ("enabled", _) => self.form(word.line, &path, tr!("it is true or false")),
+                ("ports", Found::List(list)) => {
+                    service.places.ports = place(word.line, &path);
+                    service.ports = self.ports(&word, list, &path);
+                    is_whole &= service.ports.is_some();
+                }
+                ("ports", _) => {
+                    self.form(word.line, &path, tr!("it is a list such as [\"80:8080\"]"));
+                    is_whole = false;
+                }
+                (_, Found::Table(options)) => service.options = self.options(options, &path),
+                _ => self.form(word.line, &path, tr!("it is a table of settings")),
+            }
+        }
+        is_whole.then_some(service)
+    }
+
+    fn ports(&mut self, word: &Word, list: Vec<Node>, path: &str) -> Option<PortMap> {
+        let mut mappings = Vec::new();
+        let count = list.len();
+        for node in list {
+            match node.found {
+                Found::Text(text) => match text.parse::<PortMapping>() {
+                    Ok(mapping) => mappings.push(mapping),
+                    Err(cause) => self.form(node.line, path, cause.to_string()),
+                },
+                _ => self.form(node.line, path, tr!("it is a list such as [\"80:8080\"]")),
+            }
+        }
+        let is_whole = mappings.len() == count;
+        let ports = is_whole.then(|| PortMap::try_from(mappings))?;
+        ports.map_err(|cause| self.form(word.line, path, cause.to_string())).ok()
+    }
+
+    fn options(&mut self, options: Vec<(Word, Node)>, path: &str) -> BTreeMap<String, OptionSetting> {
+        let mut settings = BTreeMap::new();
+        for (word, node) in self.once(options, path) {
+            let path = format!("{path}.{}", word.text);
+            let (value, is_bare) = match node.found {
+                Found::Text(text) => (text, false),
+                Found::Number(number) => (number.to_string(), true),
+                Found::Switch(is_on) => (if is_on { "on" } else { "off" }.to_owned(), true),
+                Found::List(_) | Found::Table(_) | Found::Other => {
+                    self.form(word.line, &path, tr!("an option is text, a number, true or false"));
+                    continue;
+                }
+            };
+            settings.insert(word.text, OptionSetting { value, is_bare, place: place(word.line, &path) });
+        }
+        settings
+    }
+
+    /// What is in a table, if only these words are; nothing of what is no table.
+    fn table(&mut self, node: Node, path: &str, known: &[&str]) -> Vec<(Word, Node)> {
+        let Found::Table(pairs) = node.found else { return Vec::new() };
+        let pairs = self.once(pairs, path);
+        let (known, unknown) = pairs.into_iter().partition(|(word, _)| known.contains(&word.text.as_str()));
+        let unknown: Vec<(Word, Node)> = unknown;
+        for (word, _) in unknown {
+            let why = tr!("unknown field `{field}`", field = word.text);
+            self.form(word.line, format!("{path}.{}", word.text).trim_start_matches('.'), why);
+        }
+        known
+    }
+
+    /// The pairs but for those whose name was there before: TOML has none, and of JSON's nobody could tell which counts.
+    fn once(&mut self, pairs: Vec<(Word, Node)>, path: &str) -> Vec<(Word, Node)> {
+        let mut once: Vec<(Word, Node)> = Vec::new();
+        for (word, node) in pairs {
+            if once.iter().any(|(known, _)| known.text == word.text) {
+                let path = format!("{path}.{}", word.text);
+                self.form(word.line, path.trim_start_matches('.'), tr!("it is there twice"));
+            } else {
+                once.push((word, node));
+            }
+        }
+        once
+    }
+
+    fn form(&mut self, line: Option<usize>, path: &str, why: String) {
+        self.wrong.push(Wrong::form(place(line, path), why));
+    }
+}
+
+fn place(line: Option<usize>, path: &str) -> Place {
+    line.map_or_else(|| Place::Path(path.to_owned()), Place::Line)
+}
+
+/// A switch or a number as TOML and JSON have it.
+fn bare(value: &str) -> &str {
     match value {
-        Value::String(text) => Some((text.clone(), false)),
-        Value::Integer(number) => Some((number.to_string(), true)),
-        Value::Boolean(is_on) => Some((if *is_on { "on" } else { "off" }.to_owned(), true)),
-        Value::Float(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => None,
+        "on" => "true",
+        "off" => "false",
+        value => value,
     }
 }
 
@@ -192,37 +302,59 @@ pow = \"1:2\"
 [services.mumble]
 ";
 
-    #[test]
-    fn settings_are_the_same_after_they_were_written_and_read() {
-        let settings = Settings::parse(FILE).unwrap();
-        let web = &settings.services[&"web".parse().unwrap()];
-        assert_eq!(web.options["persistence"].value, "on");
-        assert_eq!((web.options["pow"].value.as_str(), web.options["pow"].line), ("1:2", 8));
-        let again = Settings::parse(&settings.render()).unwrap();
-        assert_eq!(again.render(), settings.render());
-        assert_eq!(again.services.len(), 2);
+    fn whole(text: &str) -> Settings {
+        let (settings, wrong) = Settings::parse(text).unwrap();
+        assert_eq!(wrong, []);
+        settings
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_line() {
+    fn settings_are_the_same_after_they_were_written_and_read_as_toml_and_as_json() {
+        let settings = whole(FILE);
+        let web = &settings.services[&"web".parse().unwrap()];
+        assert_eq!(web.options["persistence"].value, "on");
+        assert_eq!((web.options["pow"].value.as_str(), &web.options["pow"].place), ("1:2", &Place::Line(8)));
+        for text in [settings.render(), settings.view().to_string()] {
+            let again = whole(&text);
+            assert_eq!((again.render(), again.view()), (settings.render(), settings.view()), "{text}");
+            assert_eq!(again.services.len(), 2);
+        }
+        let web = &settings.view()["services"]["web"];
+        assert_eq!((&web["options"]["max-streams"], &web["options"]["pow"]), (&json!(7), &json!("1:2")));
+        assert_eq!((&web["options"]["persistence"], &web["ports"][0]), (&json!(true), &json!("80:127.0.0.1:8080")));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place() {
+        let (line, path) = (Place::Line, |path: &str| Place::Path(path.to_owned()));
         for (file, at, word) in [
-            ("version = 1\nverion = 2\n", 2, "unknown field"),
-            ("version = 1\n[services.web]\nport = 1\n", 3, "unknown field"),
-            ("version = 1\n[services.Web]\n", 2, "small letter"),
-            ("version = 1\n[services.web]\nports = [\"192.0.2.1:80\"]\n", 3, ""),
-            ("version = 1\n[services.web]\nports = []\n", 3, ""),
-            ("version = 1\n[services.web.options]\npow = [1]\n", 3, "an option is"),
-            ("version = 1\n\n[services.web\n", 3, ""),
-            ("version = 0\n", 1, "version 0"),
-            ("[services.web]\n", 1, "version"),
+            ("version = 1\nverion = 2\n", line(2), "unknown field"),
+            ("version = 1\n[services.web]\nport = 1\n", line(3), "unknown field"),
+            ("version = 1\n[services.Web]\n", line(2), "small letter"),
+            ("version = 1\n[services.web]\nports = [\"192.0.2.1:80\"]\n", line(3), ""),
+            ("version = 1\n[services.web]\nports = []\n", line(3), ""),
+            ("version = 1\n[services.web]\nenabled = 1\n", line(3), "true or false"),
+            ("version = 1\n[services.web.options]\npow = [1]\n", line(3), "an option is"),
+            ("version = 1\n[services]\nweb = 1\n", line(3), "table"),
+            ("version = 0\n", line(1), "version 0"),
+            ("[services.web]\n", line(1), "version = 1"),
+            ("{\"version\": 1, \"services\": {\"web\": {\"prts\": 1}}}", path("services.web.prts"), "unknown field"),
+            (
+                "{\"version\": 1, \"services\": {\"web\": {\"options\": {\"pow\": null}}}}",
+                path("services.web.options.pow"),
+                "an option is",
+            ),
+            ("{\"version\": 1, \"services\": {\"a\": {}, \"a\": {}}}", path("services.a"), "twice"),
         ] {
-            match Settings::parse(file) {
-                Err(SettingsError::Form { line, why }) => {
-                    assert_eq!(line, at, "{file}: {why}");
-                    assert!(why.contains(word) && !why.contains('\n'), "{file}: {why}");
-                }
-                other => panic!("{file}: {other:?}"),
-            }
+            let (_, wrong) = Settings::parse(file).unwrap();
+            let [one] = &wrong[..] else { panic!("{file}: {wrong:?}") };
+            let (place, flaw) = one.parts();
+            assert_eq!(*place, at, "{file}: {one}");
+            assert!(flaw.to_string().contains(word) && !flaw.to_string().contains('\n'), "{file}: {one}");
+        }
+        for (file, at) in [("version = 1\n\n[services.web\n", 3), ("{\"version\": 1,\n\n", 3)] {
+            let wrong = Settings::parse(file).unwrap_err();
+            assert!(matches!(&wrong, SettingsError::One(one) if *one.parts().0 == line(at)), "{file}: {wrong:?}");
         }
         assert!(matches!(Settings::parse("version = 2\nnew = 1\n"), Err(SettingsError::TooNew { version: 2 })));
     }
@@ -230,11 +362,13 @@ pow = \"1:2\"
     proptest::proptest! {
         #[test]
         fn any_text_is_a_value(text in "\\PC*|[\\x00-\\x7f]*") {
-            let option = OptionSetting { value: text.clone(), is_bare: false, line: 0 };
+            let option = OptionSetting { value: text.clone(), is_bare: false, place: Place::default() };
             let service = ServiceSettings { options: BTreeMap::from([("motd".to_owned(), option)]), ..Default::default() };
             let settings = Settings { services: BTreeMap::from([("web".parse().unwrap(), service)]) };
-            let read = Settings::parse(&settings.render()).unwrap();
-            proptest::prop_assert_eq!(&read.services[&"web".parse().unwrap()].options["motd"].value, &text);
+            for written in [settings.render(), settings.view().to_string()] {
+                let read = whole(&written);
+                proptest::prop_assert_eq!(&read.services[&"web".parse().unwrap()].options["motd"].value, &text);
+            }
         }
     }
 }

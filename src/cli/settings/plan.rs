@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use tails_server_state::{PortMap, ServiceName};
 
-use super::error::SettingsError;
+use super::error::{Flaw, Wrong};
 use super::form::ServiceSettings;
 use crate::cli::session::similar;
 
@@ -53,24 +53,27 @@ pub(super) fn published() -> BTreeMap<String, Option<String>> {
         .into()
 }
 
-/// What has to be done about a service. `here` is missing if there is neither such a service nor one of the catalogue.
-pub(super) fn plan(
-    name: &ServiceName,
-    wished: &ServiceSettings,
-    here: Option<&Here>,
-) -> Result<Vec<Step>, SettingsError> {
+/// What has to be done about a service, and what is wrong about it. `here` is missing if there is neither such a service nor
+/// one of the catalogue.
+pub(super) fn plan(name: &ServiceName, wished: &ServiceSettings, here: Option<&Here>) -> (Vec<Step>, Vec<Wrong>) {
     let (service, of) = (|| name.to_string(), || name.clone());
-    let mut steps = Vec::new();
+    let places = &wished.places;
+    let (mut steps, mut wrong) = (Vec::new(), Vec::new());
+    // What follows from a service that is another one would be wrong as well.
+    let alone = |at, flaw| (Vec::new(), vec![Wrong::new(at, flaw)]);
     let mut known = match here {
         Some(here) => match (&here.ports, &wished.ports) {
             (Some(here), Some(wished)) if here != wished => {
-                return Err(SettingsError::OtherPorts { service: of(), here: ports(here).join(", ") });
+                let flaw = Flaw::OtherPorts { service: of(), here: ports(here).join(", ") };
+                return alone(places.ports.clone(), flaw);
             }
-            (None, Some(_)) => return Err(SettingsError::OtherKind { service: of() }),
+            (None, Some(_)) => return alone(places.ports.clone(), Flaw::OtherKind { service: of() }),
             (Some(_), Some(_)) | (_, None) => here.options.clone(),
         },
         None => {
-            let wished_ports = wished.ports.clone().ok_or_else(|| SettingsError::NoPorts { service: of() })?;
+            let Some(wished_ports) = wished.ports.clone() else {
+                return alone(places.service.clone(), Flaw::NoPorts { service: of() });
+            };
             let client_authorization =
                 wished.options.get("client-authorization").is_some_and(|setting| normal(&setting.value) == "on");
             let shown = ports(&wished_ports);
@@ -93,12 +96,10 @@ pub(super) fn plan(
     });
     for (option, setting) in settings {
         let Some(from) = known.get(option) else {
-            return Err(SettingsError::UnknownOption {
-                line: setting.line,
-                service: of(),
-                option: option.clone(),
-                similar: similar(option, known.into_keys()),
-            });
+            let similar = similar(option, known.keys().cloned());
+            let flaw = Flaw::UnknownOption { service: of(), option: option.clone(), similar };
+            wrong.push(Wrong::new(setting.place.clone(), flaw));
+            continue;
         };
         if from.as_deref().map(normal) != Some(normal(&setting.value)) {
             steps.push(Step::Set {
@@ -118,24 +119,35 @@ pub(super) fn plan(
         (Some(false), Some(true)) => steps.insert(0, Step::Disable { service: service() }),
         (Some(false), Some(false) | None) | (Some(true), Some(true)) | (None, _) => {}
     }
-    Ok(steps)
+    (steps, wrong)
 }
 
-/// The services that get open to everybody.
-pub(super) fn opened(steps: &[Step]) -> Vec<&str> {
-    let is_opening = |option: &str, from: Option<&str>, to: &str| {
-        option == "client-authorization" && normal(to) == "off" && from.map(normal) == Some("on")
-    };
-    let mut opened = Vec::new();
-    for step in steps {
-        match step {
-            Step::Set { service, option, from, to } if is_opening(option, from.as_deref(), to) => {
-                opened.push(service.as_str())
+/// To whom a service gets open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// Who knows the address.
+    Everybody,
+    /// The computers in the local network, without Tor.
+    LocalNetwork,
+}
+
+/// The services that get open to more, and to whom.
+pub(super) fn opened(steps: &[Step]) -> Vec<(&str, Opening)> {
+    let opened = steps.iter().filter_map(|step| match step {
+        Step::Set { service, option, from, to } => {
+            let (from, to) = (from.as_deref().map(normal), normal(to));
+            match option.as_str() {
+                "client-authorization" if to == "off" && from == Some("on") => {
+                    Some((service.as_str(), Opening::Everybody))
+                }
+                // Where nobody knows what it was, it may have been off.
+                "allow-lan" if to == "on" && from != Some("on") => Some((service.as_str(), Opening::LocalNetwork)),
+                _ => None,
             }
-            Step::Set { .. } | Step::Publish { .. } | Step::Enable { .. } | Step::Disable { .. } => {}
         }
-    }
-    opened
+        Step::Publish { .. } | Step::Enable { .. } | Step::Disable { .. } => None,
+    });
+    opened.collect()
 }
 
 pub(super) fn ports(ports: &PortMap) -> Vec<String> {
@@ -153,12 +165,13 @@ fn normal(value: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::Place;
     use super::super::form::Settings;
     use super::*;
 
     fn wished(text: &str) -> ServiceSettings {
         let file = format!("version = 1\n[services.web]\n{text}");
-        Settings::parse(&file).unwrap().services.into_values().next().unwrap()
+        Settings::parse(&file).unwrap().0.services.into_values().next().unwrap()
     }
 
     fn here(enabled: bool, options: &[(&str, &str)]) -> Here {
@@ -168,14 +181,15 @@ mod tests {
         Here { ports: Some(ports), enabled: Some(enabled), options: all }
     }
 
-    fn told(text: &str, here: Option<&Here>) -> Result<Vec<String>, SettingsError> {
+    fn told(text: &str, here: Option<&Here>) -> Result<Vec<String>, Vec<Wrong>> {
         let tell = |step| match step {
             Step::Publish { client_authorization, shown, .. } => format!("publish {shown:?} {client_authorization}"),
             Step::Set { option, to, .. } => format!("{option} {to}"),
             Step::Enable { .. } => "enable".to_owned(),
             Step::Disable { .. } => "disable".to_owned(),
         };
-        Ok(plan(&"web".parse().unwrap(), &wished(text), here)?.into_iter().map(tell).collect())
+        let (steps, wrong) = plan(&"web".parse().unwrap(), &wished(text), here);
+        if wrong.is_empty() { Ok(steps.into_iter().map(tell).collect()) } else { Err(wrong) }
     }
 
     #[test]
@@ -213,17 +227,46 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_is_refused() {
-        assert!(matches!(told("enabled = true\n", None), Err(SettingsError::NoPorts { .. })));
+    fn what_can_not_be_is_refused_each_with_its_place() {
+        let refused = |text, here: Option<&Here>| {
+            let wrong = told(text, here).unwrap_err();
+            wrong.iter().map(|one| (one.parts().0.clone(), one.parts().1.clone())).collect::<Vec<_>>()
+        };
+        let here = here(true, &[]);
+        assert!(matches!(&refused("enabled = true\n", None)[..], [(Place::Line(2), Flaw::NoPorts { .. })]));
         let other = "ports = [\"81:8080\"]\n";
-        assert!(matches!(told(other, Some(&here(true, &[]))), Err(SettingsError::OtherPorts { .. })));
-        let wrong = "[services.web.options]\npersistance = true\n";
-        let refused = told(wrong, Some(&here(true, &[])));
+        assert!(matches!(&refused(other, Some(&here))[..], [(Place::Line(3), Flaw::OtherPorts { .. })]));
+        let wrong = "[services.web.options]\npersistance = true\nautostrt = true\n";
+        let wrong = refused(wrong, Some(&here));
+        let is_like =
+            |flaw: &Flaw, word| matches!(flaw, Flaw::UnknownOption { similar: Some(similar), .. } if similar == word);
         assert!(
-            matches!(&refused, Err(SettingsError::UnknownOption { line: 4, similar: Some(similar), .. }) if similar == "persistence"),
-            "{refused:?}"
+            matches!(&wrong[..], [(Place::Line(5), one), (Place::Line(4), other)]
+                if is_like(one, "autostart") && is_like(other, "persistence")),
+            "{wrong:?}"
         );
-        let described = Here { ports: None, ..here(true, &[]) };
-        assert!(matches!(told("ports = [\"80:8080\"]\n", Some(&described)), Err(SettingsError::OtherKind { .. })));
+        let described = Here { ports: None, ..here };
+        let wrong = refused("ports = [\"80:8080\"]\n", Some(&described));
+        assert!(matches!(&wrong[..], [(Place::Line(3), Flaw::OtherKind { .. })]));
+    }
+
+    #[test]
+    fn what_opens_a_service_is_known() {
+        let set = |option: &str, from: Option<&str>, to: &str| {
+            let (option, from) = (option.to_owned(), from.map(str::to_owned));
+            vec![Step::Set { service: "web".to_owned(), option, from, to: to.to_owned() }]
+        };
+        for (option, from, to, opening) in [
+            ("client-authorization", Some("on"), "false", Some(Opening::Everybody)),
+            ("client-authorization", Some("off"), "on", None),
+            ("allow-lan", Some("off"), "true", Some(Opening::LocalNetwork)),
+            ("allow-lan", None, "on", Some(Opening::LocalNetwork)),
+            ("allow-lan", Some("on"), "off", None),
+            ("allow-localhost", Some("off"), "on", None),
+        ] {
+            let steps = set(option, from, to);
+            let found = opened(&steps);
+            assert_eq!(found, opening.map(|opening| ("web", opening)).into_iter().collect::<Vec<_>>(), "{option} {to}");
+        }
     }
 }
