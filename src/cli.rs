@@ -15,6 +15,7 @@ mod doctor;
 mod error;
 mod exit;
 mod follow;
+mod given;
 mod glance;
 mod help;
 mod hook;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 //! Where a person has an invitation or a request: in a file, on standard input, or on the command line.
 
-use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use tr::tr;
 use zeroize::Zeroizing;
 
 use crate::cli::error::Failure;
+use crate::cli::given;
 use crate::cli::keyboard::{Echo, Keyboard, Typed};
 use crate::cli::talk::say;
 
@@ -42,18 +42,18 @@ pub(super) enum What {
 }
 
 /// Reads a text from a file, from standard input (`-`), or takes what was given as the text itself.
-pub(super) async fn read(given: &str, what: What) -> Result<Source, Failure> {
-    if given == "-" {
+pub(super) async fn read(name: &str, what: What) -> Result<Source, Failure> {
+    if name == "-" {
         return Ok(Source { text: input(what).await?, place: Place::Input });
     }
-    match File::open(Path::new(given)) {
+    match given::open(Path::new(name)) {
         Ok(file) => {
-            let text = all(file, what).map_err(|cause| Failure::Read { what: given.to_owned(), cause })?;
+            let text = all(file, what).map_err(|cause| Failure::Read { what: name.to_owned(), cause })?;
             Ok(Source { text, place: Place::File })
         }
         // Paths have no spaces, colons or line breaks where a text has them, and texts are long.
-        Err(_) if is_text(given) => Ok(Source { text: Zeroizing::new(given.to_owned()), place: Place::Arguments }),
-        Err(cause) => Err(Failure::Read { what: given.to_owned(), cause }),
+        Err(_) if is_text(name) => Ok(Source { text: Zeroizing::new(name.to_owned()), place: Place::Arguments }),
+        Err(cause) => Err(Failure::Read { what: name.to_owned(), cause }),
     }
 }
 

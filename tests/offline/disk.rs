@@ -279,3 +279,30 @@ fn without_log(mut answer: crate::harness::Answer) -> crate::harness::Answer {
     answer.stderr = lines.collect::<Vec<_>>().join("\n");
     answer
 }
+
+#[test]
+fn a_backup_that_finds_no_room_leaves_nothing_and_says_what_to_do() {
+    run_inside("disk::backup_without_room");
+}
+
+#[test]
+#[ignore = "started by another test"]
+fn backup_without_room() {
+    let controller = crate::given::controller();
+    publish(&controller, "web", &[]);
+    let place = tempfile::tempdir().unwrap();
+    let passphrase = place.path().join("passphrase");
+    fs::write(&passphrase, "correct horse battery staple\n").unwrap();
+    let medium = Medium::new(&place.path().join("stick"), "64k");
+    let file = medium.0.join("services.age");
+    let backup =
+        || controller.cli(["backup", file.to_str().unwrap(), "--passphrase-file", passphrase.to_str().unwrap()]);
+    medium.fill();
+    let answer = backup();
+    assert!(!answer.stderr.contains("Os {") && !answer.stderr.contains("IoError"), "{answer:?}");
+    assert_refused(answer, 1, &["Caused by: No space left on device", "another disk"]);
+    let left: Vec<_> = fs::read_dir(&medium.0).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["filler"]);
+    medium.free();
+    backup().succeeded();
+}

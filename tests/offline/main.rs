@@ -32,6 +32,7 @@ mod described;
 mod disk;
 mod doctor;
 mod end;
+mod files;
 mod given;
 mod hostile;
 mod input;

@@ -97,6 +97,8 @@ Data of servers are restored with the services that are added or replaced, and w
 they are in the backup; their servers have to be disabled, and are installed if they are not yet. Data that are here are put \
 aside, not deleted. Only root can restore data; others add --without-data.
 
+A named pipe or a device is not read. What a shell makes of <(COMMAND) is, but for data of servers, which are read twice.
+
 Examples:
   tails-server restore services.age --dry-run    what it would do
   tails-server restore services.age --passphrase-file passphrase --dry-run

@@ -15,7 +15,7 @@ pub struct ExportSettings {
 /// Settings to bring about.
 #[derive(Debug, Args)]
 pub struct ImportSettings {
-    /// The settings; - for standard input
+    /// The settings: a file, or - for standard input
     pub file: String,
 
     /// Only show what would change

@@ -75,6 +75,8 @@ pub(in crate::cli) enum BackupError {
     },
     #[error("{}", tr!("the data need {needed}, and there is room for {room}", needed = size(*.needed), room = size(*.room)))]
     NoRoom { needed: u64, room: u64 },
+    #[error("{}", tr!("data of servers are read twice, and {path} is a pipe", path = path.display()))]
+    ReadOnce { path: PathBuf },
     #[error("{}", tr!("the users of \"{name}\" are missing on this computer", name = .0))]
     NoAccounts(ServiceName),
     #[error("{}", tr!("cannot unpack the data"))]
@@ -116,6 +118,7 @@ impl BackupError {
             | Self::ReadData { .. }
             | Self::NoRoom { .. }
             | Self::NoAccounts(_)
+            | Self::ReadOnce { .. }
             | Self::Unpack { .. }
             | Self::ChangedMeanwhile
             | Self::Delivery(_) => Exit::Failed,
@@ -125,8 +128,18 @@ impl BackupError {
     pub(in crate::cli) fn hint(&self) -> Option<String> {
         match self {
             Self::Exists { .. } => Some(tr!("Name a file that does not exist yet: none is overwritten")),
+            Self::Write { cause, .. }
+                if matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) =>
+            {
+                Some(tr!("Nothing is left of it. Make room there, or name a file on another disk"))
+            }
             Self::Write { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
                 Some(tr!("Name a file in a directory that exists"))
+            }
+            Self::Read { cause, .. } | Self::ReadPassphrase { cause, .. }
+                if cause.kind() == io::ErrorKind::InvalidInput =>
+            {
+                Some(tr!("Give a file, or a pipe as <(COMMAND) makes one in a shell"))
             }
             Self::Read { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
                 Some(tr!("Give a file that `tails-server backup` wrote"))
@@ -151,6 +164,7 @@ impl BackupError {
             Self::Behind(name) => Some(tr!("Have them kept: tails-server enable {name}, then disable it again", name)),
             Self::Halfway(_) => Some(tr!("Restore that backup once more")),
             Self::NoRoom { .. } => Some(tr!("Make room in /var/lib/tails-server-data, or add --without-data")),
+            Self::ReadOnce { .. } => Some(tr!("Write the backup into a file first, or add --without-data")),
             Self::NoAccounts(name) => Some(tr!("Install its server first: tails-server install {name}", name)),
             Self::Unpack { .. } | Self::ChangedMeanwhile => Some(tr!("Nothing was restored; try again")),
             Self::Delivery(DeliveryError::Runs(name)) => {

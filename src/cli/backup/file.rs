@@ -5,6 +5,7 @@
 //! Nothing of it is used before all of it was decrypted: until then it may be cut off or put together. Data may be larger than
 //! all memory, so they are read twice: once to see whether all is as it should be, and once to unpack them.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::iter;
@@ -19,6 +20,7 @@ use zeroize::Zeroizing;
 use super::data::{Cargo, Declared, Entries, Kind, Trouble, Unpacking, is_malformed};
 use super::error::BackupError;
 use super::place::NewFile;
+use crate::cli::given;
 use crate::cli::meter::Meter;
 use crate::cli::output::{now, time};
 
@@ -69,17 +71,51 @@ pub(super) fn write(
     passphrase: &str,
     data: Option<&mut Cargo>,
 ) -> Result<(), BackupError> {
-    let failed = |cause| BackupError::Write { path: path.to_owned(), cause };
+    let first = Cell::new(None);
+    // What the library makes of an error of the disk is for its authors.
+    let failed = |cause| BackupError::Write { path: path.to_owned(), cause: first.take().unwrap_or(cause) };
     let mut file = NewFile::begin(path)?;
     let mut recipient = scrypt::Recipient::new(SecretString::from(passphrase.to_owned()));
     recipient.set_work_factor(WORK);
     let encryptor = Encryptor::with_recipients(iter::once(&recipient as _));
     // One recipient is never none.
     let encryptor = encryptor.map_err(|_| failed(io::Error::other(tr!("it can not be encrypted"))))?;
-    let mut encrypted = encryptor.wrap_output(file.writer()).map_err(failed)?;
+    let mut encrypted = encryptor.wrap_output(Watched { to: file.writer(), first: &first }).map_err(failed)?;
     pack(&mut encrypted, remembered, data).map_err(failed)?;
     encrypted.finish().map_err(failed)?;
     file.settle()
+}
+
+/// Remembers what first went wrong with the file.
+struct Watched<'a> {
+    to: &'a mut File,
+    first: &'a Cell<Option<io::Error>>,
+}
+
+impl Watched<'_> {
+    fn watch<T>(&self, done: io::Result<T>) -> io::Result<T> {
+        done.map_err(|cause| {
+            let kind = cause.kind();
+            // Whoever writes tries once more when interrupted: nothing has gone wrong then.
+            if kind != io::ErrorKind::Interrupted {
+                let before = self.first.take();
+                self.first.set(Some(before.unwrap_or(cause)));
+            }
+            kind.into()
+        })
+    }
+}
+
+impl Write for Watched<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.to.write(bytes);
+        self.watch(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.to.flush();
+        self.watch(flushed)
+    }
 }
 
 fn pack(to: impl Write, remembered: &[u8], data: Option<&mut Cargo>) -> io::Result<()> {
@@ -123,7 +159,7 @@ fn read(path: &Path, passphrase: &str, begin: impl FnOnce(&Manifest) -> Unpackin
     let of = || path.to_owned();
     let damaged = |_| BackupError::Damaged { path: of() };
     let failed = |cause| BackupError::Read { path: of(), cause };
-    let file = File::open(path).map_err(failed)?;
+    let file = given::open(path).map_err(failed)?;
     let length = file.metadata().map_err(failed)?.len();
     let decryptor = Decryptor::new_buffered(BufReader::new(file)).map_err(|cause| head(cause, of()))?;
     if !decryptor.is_scrypt() {

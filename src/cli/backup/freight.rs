@@ -229,6 +229,10 @@ impl Freight {
         if !geteuid().is_root() {
             return Err(BackupError::NotRoot { file: request.file.clone(), what: WithData::Restore }.into());
         }
+        // They are read twice: once to see whether all is whole, and once to unpack them.
+        if !request.file.is_file() {
+            return Err(BackupError::ReadOnce { path: request.file.clone() }.into());
+        }
         if let Some(load) = self.restored().find(|load| self.site.is_applied(&load.name)) {
             return Err(BackupError::from(super::data::DeliveryError::Runs(load.name.clone())).into());
         }

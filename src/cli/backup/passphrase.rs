@@ -2,7 +2,6 @@
 //! Passphrases: asked for on the terminal without showing them, read from a file, or made up. Never from the command line or
 //! the environment, where other programs see them.
 
-use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::error::BackupError;
 use crate::cli::args::Passphrase;
+use crate::cli::given;
 use crate::cli::keyboard::{Echo, Keyboard, Typed};
 
 /// The fewest characters of a passphrase that is set.
@@ -82,7 +82,7 @@ fn read(path: &Path) -> Result<Text, BackupError> {
     if path == Path::new("-") {
         io::stdin().lock().take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
     } else {
-        File::open(path).map_err(failed)?.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
+        given::open(path).map_err(failed)?.take(most + 1).read_to_end(&mut bytes).map_err(failed)?;
     }
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);

@@ -87,6 +87,9 @@ impl Failure {
             Self::Read { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
                 Some(tr!("Give a file, or - and then paste the text"))
             }
+            Self::Read { cause, .. } if cause.kind() == io::ErrorKind::InvalidInput => {
+                Some(tr!("Give a file, or - for standard input"))
+            }
             Self::Write { cause, .. } if cause.kind() == io::ErrorKind::AlreadyExists => {
                 Some(tr!("Name a file that does not exist yet"))
             }

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::{FILE_NAME, shown};
@@ -74,9 +74,21 @@ fn words(cause: &io::Error) -> String {
     words.map_or_else(|| cause.to_string(), |(_, words)| words.to_owned())
 }
 
+/// Opens a file, and waits for nobody: not for the other end of a named pipe.
+fn open(path: &Path) -> io::Result<File> {
+    let about = std::fs::metadata(path)?;
+    // proc(5): of a pipe without a name, as a shell makes one for <(COMMAND).
+    let is_nameless = |to: PathBuf| to.as_os_str().as_encoded_bytes().starts_with(b"pipe:[");
+    let is_pipe = about.file_type().is_fifo() && std::fs::read_link(path).is_ok_and(is_nameless);
+    if !(about.is_file() || is_pipe) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+    }
+    File::open(path)
+}
+
 fn read(path: &Path) -> io::Result<String> {
     let most = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
     let mut text = String::new();
-    File::open(path)?.take(most.saturating_add(1)).read_to_string(&mut text)?;
+    open(path)?.take(most.saturating_add(1)).read_to_string(&mut text)?;
     if text.len() > MAX_BYTES { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(text) }
 }
