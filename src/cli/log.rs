@@ -2,6 +2,7 @@
 //! `tails-server log`: what the server of a service and the controller wrote about it, by time, without secrets.
 
 mod journal;
+mod learning;
 mod line;
 mod redact;
 mod source;
@@ -14,6 +15,8 @@ use tokio::sync::mpsc;
 use tr::tr;
 use zeroize::Zeroizing;
 
+use self::learning::Learning;
+use self::line::Line;
 pub(super) use self::redact::Redactor;
 use self::source::Source;
 use crate::bus::api::{BusAddress, Secrets};
@@ -30,10 +33,14 @@ const LINES_WAITING: usize = 256;
 
 pub(super) async fn log(bus: Option<BusAddress>, request: &Log, form: Form) -> Result<(), Failure> {
     let name = &request.name;
-    let (sources, redactor) = match Session::connect(bus, ANSWER_PATIENCE, Questions::OfRight).await {
+    let (sources, mut redactor, mut learning) = match Session::connect(bus, ANSWER_PATIENCE, Questions::OfRight).await {
         Ok(session) => {
             let session = session.with_agent().await;
-            (sources(&session, name).await?, redactor(&session, request).await?)
+            let sources = sources(&session, name).await?;
+            let mut learning = Learning::begin(session, name).await?;
+            let mut redactor = Redactor::knowing([]);
+            learning.learn(&mut redactor, request).await?;
+            (sources, redactor, Some(learning))
         }
         // What it wrote before it ended may be why.
         Err(Failure::NotRunning(_) | Failure::OwnEnded(_)) => {
@@ -42,7 +49,7 @@ pub(super) async fn log(bus: Option<BusAddress>, request: &Log, form: Form) -> R
                 name
             ));
             say(&tr!("What follows is what the system's controller wrote; there may be more in its log."));
-            (vec![Source::of_system_controller(name)], Redactor::knowing([]))
+            (vec![Source::of_system_controller(name)], Redactor::knowing([]), None)
         }
         Err(failure) => return Err(failure),
     };
@@ -67,11 +74,21 @@ pub(super) async fn log(bus: Option<BusAddress>, request: &Log, form: Form) -> R
         return Ok(());
     }
     loop {
+        let changes = async {
+            match &mut learning {
+                Some(learning) => learning.listen().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            line = told.recv() => match line {
-                Some(line) if line.cursor.as_ref().is_some_and(|cursor| seen.contains(cursor)) => {}
-                Some(line) => line.print(&redactor, form)?,
-                None => return Err(Failure::JournalEnded),
+            // What has changed is known before a line that may come of it.
+            biased;
+            ended = changes => return Err(ended),
+            line = told.recv() => match (line, &mut learning) {
+                (Some(line), _) if line.cursor.as_ref().is_some_and(|cursor| seen.contains(cursor)) => {}
+                (Some(line), Some(learning)) => learning.print(&line, &mut redactor, request, form).await?,
+                (Some(line), None) => line.print(&redactor, form)?,
+                (None, _) => return Err(Failure::JournalEnded),
             },
             () = &mut interrupted => {
                 drop(following);
@@ -96,26 +113,25 @@ async fn sources(session: &Session, name: &ServiceName) -> Result<Vec<Source>, F
     Ok(server.into_iter().chain(controller.ok()).collect())
 }
 
-/// One that knows the secrets of a service, as far as this person may.
-async fn redactor(session: &Session, request: &Log) -> Result<Redactor, Failure> {
+/// The secrets of a service, as far as this person may know them.
+async fn known_secrets(session: &Session, request: &Log) -> Result<Vec<Zeroizing<String>>, Failure> {
     let name = &request.name;
-    let secrets: Vec<Zeroizing<String>> = match secret::secrets(session, name).await {
+    match secret::secrets(session, name).await {
         Ok(Secrets { options, link, lines }) => {
             let values = options.into_values().chain(link).chain(lines.into_iter().map(|(_, value)| value));
-            values.map(Zeroizing::new).collect()
+            Ok(values.map(Zeroizing::new).collect())
         }
         // One of the catalogue that nobody has enabled has no secrets yet.
-        Err(Failure::Unknown { .. }) => Vec::new(),
-        Err(failure) if !request.unredacted => return Err(unknown_secrets(name, failure)),
+        Err(Failure::Unknown { .. }) => Ok(Vec::new()),
+        Err(failure) if !request.unredacted => Err(unknown_secrets(name, failure)),
         Err(_) => {
             say(&tr!(
                 "Warning: the passwords of \"{name}\" are not known to you, and are not looked for in its log.",
                 name
             ));
-            Vec::new()
+            Ok(Vec::new())
         }
-    };
-    Ok(Redactor::knowing(secrets.iter().map(|secret| secret.as_str())))
+    }
 }
 
 /// What nobody can look for would be shown to whoever is shown the log.

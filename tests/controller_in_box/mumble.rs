@@ -66,6 +66,7 @@ fn looked_into(system: &System) {
         assert!(log.contains(line), "{line}: {log}");
     }
     assert!(!log.contains(&password) && !log.contains(address.trim_end_matches(".onion")), "{log}");
+    followed(system, &password);
     system.run(&["useradd", "--create-home", "reader"]);
     let denied = ["setpriv", "--reuid=reader", "--regid=reader", "--clear-groups", "journalctl", "--unit", UNIT];
     let told = system.machine.attempt(&denied).unwrap().stderr;
@@ -96,6 +97,35 @@ fn looked_into(system: &System) {
     assert_eq!(bad(&findings()), ["disable-network", "drop-in-missing"]);
     system.run(&["mv", away, &drop_in]);
     assert_eq!(bad(&findings()), ["disable-network"]);
+}
+
+/// A password that is set while somebody follows its log is not shown to them, and neither is the one before.
+fn followed(system: &System, before: &str) {
+    const SHOWN: &str = "/run/followed";
+    let output = format!("--property=StandardOutput=truncate:{SHOWN}");
+    let follow = ["tails-server", "log", "mumble", "--follow", "--lines=1"];
+    system.run(&[&["systemd-run", "--quiet", "--collect", "--unit=follow", &output, "--"][..], &follow].concat());
+    let write = |text: &str| {
+        let talk = format!("MESSAGE={text}\nOBJECT_SYSTEMD_UNIT={UNIT}\n");
+        system.run(&["sh", "-c", r#"printf "$0" | logger --journald; journalctl --sync"#, &talk]);
+    };
+    let shown = |words: &str| {
+        let shown = wait_until(PATIENCE, || {
+            let shown = system.run(&["cat", SHOWN]);
+            shown.contains(words).then_some(shown)
+        });
+        shown.unwrap_or_else(|| unreachable!("no {words}: {}", system.run(&["cat", SHOWN])))
+    };
+    // The last line of those before is shown once it follows.
+    shown("mumble");
+    let set = "a-password-that-is-set-later";
+    system.cli(&["set-option", "mumble", "server-password", set]);
+    system.wait_until_applied("mumble");
+    write(&format!("later {set} and {before} too"));
+    let log = shown("later ");
+    assert!(log.contains("later [redacted] and [redacted] too"), "{log}");
+    assert!(!log.contains(set) && !log.contains(before), "{log}");
+    system.run(&["systemctl", "stop", "follow"]);
 }
 
 #[test]

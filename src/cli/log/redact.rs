@@ -31,6 +31,15 @@ impl Redactor {
         Self { known: forms.map(|form| (form, GONE)).collect() }
     }
 
+    /// Knows these, too, beside those that it knew: they may still be written.
+    pub(super) fn learn<'a>(&mut self, secrets: impl IntoIterator<Item = &'a str>) {
+        for (form, instead) in Self::knowing(secrets).known {
+            if !self.known.iter().any(|(known, _)| **known == *form) {
+                self.known.push((form, instead));
+            }
+        }
+    }
+
     /// One for what is pasted in public: it knows no secret, and not who this person is either.
     pub(in crate::cli) fn for_public() -> Self {
         let home = env::var("HOME").ok().filter(|home| home.len() > 1);
