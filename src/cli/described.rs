@@ -7,7 +7,7 @@ use serde_json::Value;
 use tails_server_state::Target;
 
 use crate::bus::api::{CatalogProperties, ConnectionProperties, OptionProperties, ServiceProperties};
-use crate::cli::output::DetailsView;
+use crate::cli::output::{DetailsView, in_words};
 use crate::cli::show::Depth;
 
 /// What stands for a secret that nobody asked for.
@@ -106,9 +106,10 @@ impl DescribedView {
             Some(mapping.0)
         };
         let (problem, hint) = match service {
-            Some(service) => (service.problem.clone(), service.hint.clone()),
-            None => (described.problem, described.hint),
+            Some(service) => (service.problem.as_deref(), service.hint.as_deref()),
+            None => (described.problem.as_deref(), described.hint.as_deref()),
         };
+        let (problem, hint) = (in_words(problem), in_words(hint));
         Self {
             name: name.to_owned(),
             title: described.title,

@@ -8,7 +8,6 @@ use zeroize::Zeroizing;
 
 use crate::bus::api::ServiceProperties;
 use crate::cli::ask;
-use crate::cli::client;
 use crate::cli::error::{Act, Failure};
 use crate::cli::follow;
 use crate::cli::output::{Form, now, print, print_line, time};
@@ -183,7 +182,7 @@ async fn closed(session: &Session, name: &ServiceName, service: &ServiceProperti
     if service.clients == 0 {
         say(&tr!(
             "It has no clients, and so it is withdrawn until you let somebody in: {command}",
-            command = client::to_add(name)
+            command = format!("tails-server invite {name} --for CLIENT")
         ));
     }
     follow::until_settled(session, name, &tr!("only the clients of \"{name}\" are to be let in", name)).await?;

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 use tails_server_state::Target;
+use tr::tr;
 
 use crate::bus::api::{CatalogProperties, ServiceProperties, StoreProblem, TorProperties};
 use crate::cli::error::Failure;
@@ -227,8 +228,8 @@ impl StatusView {
             clients: service.clients,
             access_settled: service.access_settled,
             options_applied: service.options_applied,
-            problem: service.problem.clone(),
-            hint: service.hint.clone(),
+            problem: in_words(service.problem.as_deref()),
+            hint: in_words(service.hint.as_deref()).or_else(|| unsaid(service)),
             server_log,
         }
     }
@@ -340,8 +341,8 @@ impl DetailsView {
             next_uploads_attempted: service.other_attempted,
             healed: service.healed,
             access_settled: service.access_settled,
-            problem: service.problem.clone(),
-            hint: service.hint.clone(),
+            problem: in_words(service.problem.as_deref()),
+            hint: in_words(service.hint.as_deref()),
             server_log,
         }
     }
@@ -349,5 +350,16 @@ impl DetailsView {
 
 fn describe(service: &ServiceProperties) -> String {
     let targets: Vec<&str> = service.ports.iter().map(|(_, target)| target.as_str()).collect();
-    format!("What listens on {} of this computer", targets.join(", "))
+    tr!("What listens on {targets} of this computer", targets = targets.join(", "))
+}
+
+/// What to do where nothing is wrong yet, and a person waits.
+fn unsaid(service: &ServiceProperties) -> Option<String> {
+    let is_early = service.state == "starting" && service.problem.is_none();
+    is_early.then(|| tr!("Who listens on its target is being looked at; ask again in a moment"))
+}
+
+/// What the controller says, for a person. Programs are told in English: whoever prints for them sees to that.
+pub(super) fn in_words(text: Option<&str>) -> Option<String> {
+    text.map(|text| tr!(text))
 }

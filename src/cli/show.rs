@@ -9,6 +9,7 @@ use crate::bus::api::{ApiError, ServiceProperties};
 use crate::cli::described::{DescribedView, Parts};
 use crate::cli::error::Failure;
 use crate::cli::glance;
+use crate::cli::language::English;
 use crate::cli::output::{
     DetailsView, Form, InfoView, OverviewView, StatusView, now, print, print_line, print_text, rows,
 };
@@ -69,6 +70,7 @@ fn say_how_to_begin() {
 pub(super) async fn status(session: &Session, name: &ServiceName, form: Form) -> Result<(), Failure> {
     let service = service(session, name).await?;
     let log = server_log(session, name, &service).await?;
+    let _english = English::for_programs(form);
     print(&StatusView::new(name.as_str(), &service, log), form)
 }
 
@@ -77,7 +79,11 @@ pub(super) async fn info(session: &Session, name: &ServiceName, depth: Depth, fo
     let (mut had, _) = session.answer(session.manager.catalog()).await?;
     let service = services.remove(name.as_str());
     let details = match &service {
-        Some(service) if depth.details => Some(DetailsView::new(service, server_log(session, name, service).await?)),
+        Some(service) if depth.details => {
+            let log = server_log(session, name, service).await?;
+            let _english = English::for_programs(form);
+            Some(DetailsView::new(service, log))
+        }
         Some(_) | None => None,
     };
     let described = had.remove(name.as_str()).filter(|_| service.as_ref().is_none_or(|service| service.described));
@@ -85,6 +91,7 @@ pub(super) async fn info(session: &Session, name: &ServiceName, depth: Depth, fo
         // A port, or a service whose descriptor is gone.
         let Some(service) = service else { return Err(session.unknown(name).await) };
         let address = onion_address(session, name).await?;
+        let _english = English::for_programs(form);
         return print(&InfoView::new(name.as_str(), address, &service, details), form);
     };
     // What can not be had has no options.
@@ -99,6 +106,7 @@ pub(super) async fn info(session: &Session, name: &ServiceName, depth: Depth, fo
         None => None,
     };
     let parts = Parts { name: name.as_str(), described, service, details, address, options, connection };
+    let _english = English::for_programs(form);
     print(&DescribedView::new(parts, depth), form)
 }
 

@@ -117,7 +117,7 @@ fn followed(system: &System, before: &str) {
         shown.unwrap_or_else(|| unreachable!("no {words}: {}", system.run(&["cat", SHOWN])))
     };
     // The last line of those before is shown once it follows.
-    shown("mumble");
+    shown(": said ");
     let set = "a-password-that-is-set-later";
     system.cli(&["set-option", "mumble", "server-password", set]);
     system.wait_until_applied("mumble");

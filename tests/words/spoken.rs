@@ -212,6 +212,9 @@ fn what_is_shown_and_found_out_is_german_and_data_are_not() {
         (&["status"], 0, "  NAME  ZUSTAND    SEIT"),
         (&["status"], 0, nobody),
         (&["list"], 0, "  NAME  ZUSTAND    PORTS"),
+        (&["status", "web"], 0, "state: failed\n"),
+        (&["status", "web"], 0, &format!("\nproblem: '{nobody}'")),
+        (&["info", "web", "--details"], 0, &format!("  problem: '{nobody}'")),
         (&["plan"], 0, "  what: ihn veröffentlichen\n"),
         (&["plan", "pad"], 0, "  what: nichts\n"),
         (&["plan", "pad"], 0, "Es gibt nichts zu tun."),
@@ -227,7 +230,9 @@ fn what_is_shown_and_found_out_is_german_and_data_are_not() {
         assert!(text.contains(words), "{arguments:?}\n{text}");
         is_german(&english, &text);
     }
-    for arguments in [&["plan", "web"][..], &["doctor"], &["status"], &["list"]] {
+    let all =
+        [&["plan", "web"][..], &["doctor"], &["status"], &["list"], &["status", "web"], &["info", "web", "--details"]];
+    for arguments in all {
         let data = |language: &str| {
             let mut command = controller.cli_command(arguments);
             let output = command.env(GERMAN.0, language).arg("--json").stdout(Stdio::piped()).output().unwrap();

@@ -258,11 +258,15 @@ async fn replaced(client: Client, before: String, look: Arc<Notify>) -> TorProbl
     }
 }
 
+/// The next step for a person, who may know what became of Tor.
+const ANEW: &str =
+    "It is connected to again by itself. If Tor has ended: sudo systemctl start tor; in Tails: Tor Connection";
+
 const STARTED_AGAIN: &str = "Tor was started again, and what it had of ours is gone";
 
 fn given_up(reason: &str) -> TorProblem {
     info!(reason, "connection to Tor given up");
-    TorProblem { message: format!("the connection to Tor was given up: {reason}"), hint: None }
+    TorProblem { message: format!("the connection to Tor was given up: {reason}"), hint: Some(ANEW.to_owned()) }
 }
 
 /// What Tor answered to the [`FIRST_QUESTIONS`], as facts.
@@ -279,7 +283,7 @@ fn seen(answers: &BTreeMap<InfoKey, String>) -> Vec<TorFact> {
 async fn lost(client: &Client) -> TorProblem {
     let reason = client.closed().await;
     info!(%reason, "connection to Tor lost");
-    TorProblem { message: format!("the connection to Tor was lost: {reason}"), hint: None }
+    TorProblem { message: format!("the connection to Tor was lost: {reason}"), hint: Some(ANEW.to_owned()) }
 }
 
 /// The period that visitors look into, by Tor's consensus; `None` without one, or where a filter keeps it back.

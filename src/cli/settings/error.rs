@@ -22,8 +22,8 @@ pub(in crate::cli) enum SettingsError {
 /// One thing that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::cli) struct Wrong {
-    at: Place,
-    what: Flaw,
+    pub(super) at: Place,
+    pub(super) what: Flaw,
 }
 
 /// Where in the settings.
@@ -91,11 +91,6 @@ impl Wrong {
 
     pub(super) const fn form(at: Place, why: String) -> Self {
         Self { at, what: Flaw::Form(why) }
-    }
-
-    #[cfg(test)]
-    pub(super) const fn parts(&self) -> (&Place, &Flaw) {
-        (&self.at, &self.what)
     }
 }
 

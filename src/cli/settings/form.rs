@@ -348,13 +348,13 @@ pow = \"1:2\"
         ] {
             let (_, wrong) = Settings::parse(file).unwrap();
             let [one] = &wrong[..] else { panic!("{file}: {wrong:?}") };
-            let (place, flaw) = one.parts();
+            let (place, flaw) = (&one.at, &one.what);
             assert_eq!(*place, at, "{file}: {one}");
             assert!(flaw.to_string().contains(word) && !flaw.to_string().contains('\n'), "{file}: {one}");
         }
         for (file, at) in [("version = 1\n\n[services.web\n", 3), ("{\"version\": 1,\n\n", 3)] {
             let wrong = Settings::parse(file).unwrap_err();
-            assert!(matches!(&wrong, SettingsError::One(one) if *one.parts().0 == line(at)), "{file}: {wrong:?}");
+            assert!(matches!(&wrong, SettingsError::One(one) if one.at == line(at)), "{file}: {wrong:?}");
         }
         assert!(matches!(Settings::parse("version = 2\nnew = 1\n"), Err(SettingsError::TooNew { version: 2 })));
     }

@@ -230,7 +230,7 @@ mod tests {
     fn what_can_not_be_is_refused_each_with_its_place() {
         let refused = |text, here: Option<&Here>| {
             let wrong = told(text, here).unwrap_err();
-            wrong.iter().map(|one| (one.parts().0.clone(), one.parts().1.clone())).collect::<Vec<_>>()
+            wrong.iter().map(|one| (one.at.clone(), one.what.clone())).collect::<Vec<_>>()
         };
         let here = here(true, &[]);
         assert!(matches!(&refused("enabled = true\n", None)[..], [(Place::Line(2), Flaw::NoPorts { .. })]));
