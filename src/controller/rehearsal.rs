@@ -108,7 +108,8 @@ fn ensure_kept(store: &Store) -> Result<(), RequestError> {
 /// A port that is published as it is, before anything is said about it. Which one does not matter to its options.
 fn published(name: ServiceName) -> Result<ServiceRecord, RequestError> {
     let port = NonZeroU16::MIN;
-    let target = Target::Tcp((std::net::Ipv4Addr::LOCALHOST, port.get()).into());
+    let target: Target =
+        "127.0.0.1:1".parse().map_err(|_| RequestError::Bug("a port of this computer is no target"))?;
     let ports = PortMap::try_from(vec![PortMapping { virtual_port: VirtualPort::new(port), target }]);
     let ports = ports.map_err(|_| RequestError::Bug("one port is no list of ports"))?;
     Ok(ServiceRecord::new(name, Persistence::Amnesic, Autostart::Off, ports)?)
