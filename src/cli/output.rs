@@ -350,7 +350,7 @@ impl DetailsView {
 
 fn describe(service: &ServiceProperties) -> String {
     let targets: Vec<&str> = service.ports.iter().map(|(_, target)| target.as_str()).collect();
-    tr!("What listens on {targets} of this computer", targets = targets.join(", "))
+    format!("What listens on {} of this computer", targets.join(", "))
 }
 
 /// What to do where nothing is wrong yet, and a person waits.

@@ -13,6 +13,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("What listens on {} of this computer", "a value in the data"),
     ("from all to 127.0.0.0/8 blackhole", "what another program says"),
     ("table inet tails_server", "what another program says"),
+    (" at line ", "what a library says"),
     ("Permission denied", "what another program says"),
     ("insufficient permissions", "what another program says"),
     ("not seeing messages from", "what another program says"),
