@@ -51,5 +51,6 @@ mod simulated;
 mod supervised;
 mod terminal;
 mod trust;
+mod typed;
 mod volume;
 mod words;
