@@ -57,6 +57,15 @@ pub struct HeldRequest {
 }
 
 impl Holdings {
+    /// Whether nothing of it is kept.
+    #[must_use]
+    pub fn is_amnesic(&self) -> bool {
+        let is_amnesic = |place: Persistence| place == Persistence::Amnesic;
+        self.services.iter().all(|held| is_amnesic(held.record.persistence()))
+            && self.joined.iter().all(|held| is_amnesic(held.service.persistence))
+            && self.requests.iter().all(|held| is_amnesic(held.persistence))
+    }
+
     /// Whether there is nothing in it.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

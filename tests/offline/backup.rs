@@ -550,6 +550,31 @@ fn how_a_service_is_started_at_boot_again_is_said_if_it_was() {
 }
 
 #[test]
+fn what_is_amnesic_is_restored_where_the_volume_of_what_is_kept_is_missing() {
+    let (here, desk) = (controller(), Desk::new());
+    let address = publish(&here, "web", &["--private", "--client", "alice"]);
+    let amnesic = desk.backup(&here, "amnesic.age");
+    publish(&here, "pad", &["--persistent"]);
+    let both = desk.backup(&here, "both.age");
+
+    let there = Controller::new(NO_TOR);
+    let state = there.state();
+    fs::create_dir_all(&state).unwrap();
+    let mut there = there.arguments(&["--sim", "--kept-needs-mount", state.to_str().unwrap()]);
+    there.start();
+    assert_refused(desk.run(&there, "restore", &both, &["--yes"]), 1, &["Persistent Storage"]);
+    assert_eq!(names(&there), [""; 0]);
+    for options in [&["--dry-run"][..], &["--yes"]] {
+        let restored = desk.restore(&there, &amnesic, options);
+        assert_eq!(restored["web"]["action"], "add", "{restored:?}");
+    }
+    assert_eq!((there.address("web"), names(&there)), (address, vec!["web".to_owned()]));
+    assert_eq!(desk.restore(&there, &amnesic, &["--yes"])["web"]["verdict"], "same");
+    // A backup that is made here would lack what is kept.
+    assert_refused(desk.run(&there, "backup", &desk.path("lacking.age"), &[]), 1, &["Persistent Storage"]);
+}
+
+#[test]
 fn a_passphrase_that_nobody_can_read_makes_no_backup() {
     let (desk, controller) = (Desk::new(), controller());
     let file = desk.path("services.age");

@@ -18,7 +18,7 @@ pub(super) fn examine(
     backup: Holdings,
     mode: RestoreMode,
 ) -> Result<(Vec<Restoration>, Holdings), RequestError> {
-    let here = store.holdings()?;
+    let here = store.holdings_beside(&backup)?;
     let mut restorations = Vec::new();
     let mut chosen = Holdings::default();
     for service in backup.services {

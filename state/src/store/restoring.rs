@@ -12,6 +12,20 @@ impl Store {
     /// Whatever is wrong with a place: what can not be read would be missing.
     pub fn holdings(&self) -> Result<Holdings, StoreError> {
         self.places.ensure_readable()?;
+        self.readable_holdings()
+    }
+
+    /// All that is remembered where these belong. What is kept is left out while its volume is not there, if nothing of these
+    /// is kept: it could not be in their way, as it is in nobody's who adds a service then.
+    ///
+    /// # Errors
+    /// Whatever is wrong with a place that is needed.
+    pub fn holdings_beside(&self, those: &Holdings) -> Result<Holdings, StoreError> {
+        self.places.ensure_ready_for(those)?;
+        self.readable_holdings()
+    }
+
+    fn readable_holdings(&self) -> Result<Holdings, StoreError> {
         let mut holdings = Holdings::default();
         for service in self.services() {
             let name = service.record.name();

@@ -93,10 +93,30 @@ impl Places {
         self.problem().map_or(Ok(()), Err)
     }
 
+    /// Both places can be read, or the one that all of this belongs into, while the volume of the other has never been there.
+    pub(in crate::store) fn ensure_ready_for(&self, holdings: &Holdings) -> Result<(), StoreError> {
+        if !self.may_do_without_kept(holdings) {
+            return self.ensure_readable();
+        }
+        self.amnesic.view().problem.as_deref().cloned().map_or(Ok(()), Err)
+    }
+
+    fn may_do_without_kept(&self, holdings: &Holdings) -> bool {
+        let kept = self.kept.view();
+        // Of a volume that was torn off it is known what was on it: it still counts.
+        let is_away = matches!(kept.problem.as_deref(), Some(StoreError::NotMounted { .. }));
+        is_away && kept.contents.services().is_empty() && holdings.is_amnesic() && !self.is_restoring()
+    }
+
     pub(in crate::store) fn restore(&self, holdings: &Holdings) -> Result<(), StoreError> {
         // What can not be read may have the name or the key.
         self.ensure_open(Persistence::Amnesic)?;
-        self.ensure_open(Persistence::Kept)?;
+        // The volume may have come meanwhile.
+        if let Err(error) = self.ensure_open(Persistence::Kept)
+            && !self.may_do_without_kept(holdings)
+        {
+            return Err(error);
+        }
         self.end_restoration()?;
         for service in &holdings.services {
             self.finish_move(service.record.name())?;
@@ -112,7 +132,7 @@ impl Places {
         for request in &holdings.requests {
             self.lay_out_request(request, &mut both);
         }
-        for place in self.both() {
+        for place in self.both().into_iter().filter(|place| place.is_open()) {
             place.ensure_room()?;
         }
         let mut names: Vec<_> = holdings.services.iter().map(|service| service.record.name().clone()).collect();
@@ -249,13 +269,14 @@ impl Places {
             amnesic.push(RowChange::Put(row(Tree::Pending, NUMBER, number.clone())));
         }
         let undo = self.undo(&amnesic)?;
+        let is_amnesic = number.is_none();
         let done = self.amnesic.commit(amnesic).and_then(|()| match number {
             Some(number) => self.do_kept(kept, number),
             None => Ok(()),
         });
         if let Err(error) = done {
             // If it can not be opened, nobody can tell what is in it: then the next opening ends it.
-            if self.kept.is_open() && self.amnesic.is_open() {
+            if (self.kept.is_open() || is_amnesic) && self.amnesic.is_open() {
                 let undone = self.amnesic.commit_closing(|| Ok(undo.iter().map(copy).collect()));
                 if undone.is_ok() {
                     self.scrub_or_leave(Persistence::Amnesic);
