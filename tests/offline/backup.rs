@@ -569,7 +569,7 @@ fn what_is_amnesic_is_restored_where_the_volume_of_what_is_kept_is_missing() {
         assert_eq!(restored["web"]["action"], "add", "{restored:?}");
     }
     assert_eq!((there.address("web"), names(&there)), (address, vec!["web".to_owned()]));
-    assert_eq!(desk.restore(&there, &amnesic, &["--yes"])["web"]["verdict"], "same");
+    assert_eq!(desk.restore(&there, &amnesic, &["--yes"])["web"]["action"], "keep");
     // A backup that is made here would lack what is kept.
     assert_refused(desk.run(&there, "backup", &desk.path("lacking.age"), &[]), 1, &["Persistent Storage"]);
 }

@@ -194,7 +194,9 @@ impl Reader {
                     Ok(mapping) => mappings.push(mapping),
                     Err(cause) => self.form(node.line, path, cause.to_string()),
                 },
-                _ => self.form(node.line, path, tr!("it is a list such as [\"80:8080\"]")),
+                Found::Table(_) | Found::List(_) | Found::Number(_) | Found::Switch(_) | Found::Other => {
+                    self.form(node.line, path, tr!("it is a list such as [\"80:8080\"]"))
+                }
             }
         }
         let is_whole = mappings.len() == count;
