@@ -91,7 +91,7 @@ fn what_opens_a_service_asks_and_what_closes_it_waits() {
     let closed = controller.cli(["set-option", "web", "client-authorization", "on"]).succeeded();
     assert_says(
         &closed,
-        &["has no clients", "client add web CLIENT", "nobody is connected who is not one of its clients"],
+        &["has no clients", "invite web --for CLIENT", "nobody is connected who is not one of its clients"],
     );
     assert_eq!(controller.service_state("web"), "failed");
     let asked = controller.cli(["set-option", "web", "client-authorization", "off"]).failed(6);

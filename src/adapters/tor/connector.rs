@@ -292,3 +292,17 @@ async fn time_period(client: &Client) -> Option<TimePeriod> {
     let time = |key| answers.get(&key).and_then(|text| parse_time(text));
     TimePeriod::of_consensus(time(InfoKey::ConsensusValidAfter)?, time(InfoKey::ConsensusFreshUntil)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tor_that_was_lost_has_a_next_step() {
+        let problem = given_up("it is gone");
+        assert!(problem.message.ends_with(": it is gone"));
+        assert!(
+            problem.hint.is_some_and(|hint| hint.contains("systemctl start tor") && hint.contains("Tor Connection"))
+        );
+    }
+}
