@@ -111,7 +111,8 @@ fn followed(system: &System, before: &str) {
     };
     let shown = |words: &str| {
         let shown = wait_until(PATIENCE, || {
-            let shown = system.run(&["cat", SHOWN]);
+            // It is there soon after the unit has begun.
+            let shown = system.machine.attempt(&["cat", SHOWN]).unwrap().stdout;
             shown.contains(words).then_some(shown)
         });
         shown.unwrap_or_else(|| unreachable!("no {words}: {}", system.run(&["cat", SHOWN])))

@@ -17,7 +17,11 @@ use crate::{Error, torrc};
 
 /// Time for each step but the vote.
 // They take a second; this long on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is missing of descriptors, and the time after which the rest do not come any more.
+pub(crate) const NOT_ALL_DESCRIPTORS: &str = "not all descriptors have arrived";
+const DESCRIPTOR_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Time after which a consensus that should have been published does not come any more.
 const PUBLICATION_PATIENCE: Duration = Duration::from_secs(3);
@@ -31,7 +35,7 @@ const SPARE_SECONDS: [u64; 3] = [0, 2, 6];
 pub(crate) fn wait_for_descriptors(authorities: &[Node], expected: usize) -> Result<(), Error> {
     authorities.iter().try_for_each(|authority| {
         let mut control = authority.control()?;
-        authority.wait_for("not all descriptors have arrived", PATIENCE, || {
+        authority.wait_for(NOT_ALL_DESCRIPTORS, DESCRIPTOR_PATIENCE, || {
             let descriptors = control.info("desc/all-recent").ok()?;
             let count = descriptors.lines().filter(|line| line.starts_with("router ")).count();
             (count == expected).then_some(())

@@ -19,6 +19,10 @@ const AUTHORITIES: u16 = 3;
 /// Three more: onion service circuits need relays beyond the authorities.
 const RELAYS: u16 = 3;
 
+/// How often a network is begun. Tor brings its descriptor once: on a busy machine one of the authorities may not be at home
+/// yet, and would wait for it for hours.
+const STARTS: usize = 4;
+
 /// A private Tor network on 127.0.0.1, with a consensus, ready for hosts and clients.
 ///
 /// All its processes and files go on drop, and also when the owning process ends in any other way,
@@ -48,6 +52,16 @@ impl Network {
     /// # Errors
     /// As [`start`](Self::start).
     pub fn start_with_progress(mut progress: impl FnMut(&str)) -> Result<Self, Error> {
+        for _ in 1..STARTS {
+            match Self::start_once(&mut progress) {
+                Err(Error::TimeOut { missing: consensus::NOT_ALL_DESCRIPTORS, .. }) => progress("once more"),
+                ended => return ended,
+            }
+        }
+        Self::start_once(&mut progress)
+    }
+
+    fn start_once(progress: &mut impl FnMut(&str)) -> Result<Self, Error> {
         let directory = Arc::new(GuardedDirectory::create()?);
         let ports = PortBlock::claim()?;
 
