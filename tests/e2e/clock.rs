@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use tornet::{Website, wait_until};
+use tornet::{Tor, Website, wait_until};
 
 use crate::harness::{Controller, PATIENCE, host_tor, visit};
 use crate::outage::Watch;
@@ -87,14 +87,20 @@ fn tells_its_age(controller: &Controller, name: &str, (what, offset): (&str, i64
     assert!(line.contains(" s ") || line.contains(" min "), "{what}: {line}");
 }
 
-#[test]
-fn nothing_changes_for_a_service_when_the_clock_is_set_and_its_age_is_told_by_the_new_one() {
-    let directory = tempfile::tempdir().unwrap();
-    let clock = Clock::new(directory.path());
+/// A controller under this clock, with a tor that is under the right one.
+fn start(clock: &Clock) -> (Tor, Controller) {
     let tor = host_tor();
     let control = format!("unix:{}", tor.control_socket().display());
     let mut controller = Controller::new(control).environment(clock.environment());
     controller.start();
+    (tor, controller)
+}
+
+#[test]
+fn nothing_changes_for_a_service_when_the_clock_is_set_and_its_age_is_told_by_the_new_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let clock = Clock::new(directory.path());
+    let (_tor, mut controller) = start(&clock);
     let watch = Watch::start(&controller.bus());
     let site = Website::start("a page").unwrap();
     let port = format!("80:{}", site.port());
@@ -143,10 +149,7 @@ fn nothing_changes_for_a_service_when_the_clock_is_set_and_its_age_is_told_by_th
 fn tor_is_waited_for_as_before_when_the_clock_is_set() {
     let directory = tempfile::tempdir().unwrap();
     let clock = Clock::new(directory.path());
-    let tor = host_tor();
-    let control = format!("unix:{}", tor.control_socket().display());
-    let mut controller = Controller::new(control).environment(clock.environment());
-    controller.start();
+    let (tor, controller) = start(&clock);
     let site = Website::start("a page").unwrap();
     let address = controller.publish("web", &[&format!("80:{}", site.port())], &[]);
     for setting in settings() {

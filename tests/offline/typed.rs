@@ -30,7 +30,7 @@ fn whoever_writes_a_secret_on_the_command_line_is_warned_and_nobody_else() {
 #[test]
 fn a_terminal_shows_what_is_typed_again_after_the_command_was_ended_while_it_hid_a_secret() {
     let controller = described();
-    // Whoever ends it waits until the terminal hides what is typed.
+    // Whoever ends it waits until the terminal hides what is typed: nothing tells, so it looks, with a short pause between looks.
     let line = format!(
         "(until stty -a </dev/tty | grep -q -e ' -echo '; do sleep 0.05; done; kill -TERM $(cat \"$pid\")) & \
          sh -c 'echo $$ >\"$pid\"; exec \"{CLI}\" set-option mumble server-password - --bus \"unix:{}\"'; \
